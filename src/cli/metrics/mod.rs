@@ -1,0 +1,358 @@
+//! `rsyslog-zmq metrics`: log streams become time series that Prometheus scrapes.
+//!
+//! The main thread receives and counts; the threads of `http` answer. They meet in [`state::Shared`].
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::cli::connections;
+use crate::cli::exit::{Failure, Outcome};
+use crate::cli::frames::Frames;
+use crate::cli::interrupts::{Asked, catch};
+use crate::cli::keys;
+use crate::sys::zmq::Context;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::subscriber::{Happening, Options, State, Subscriber, SubscriberError};
+
+mod built_in;
+pub mod compile;
+pub mod configuration;
+pub mod exposition;
+mod http;
+mod own;
+pub mod rules;
+pub mod series;
+pub mod state;
+pub mod value;
+
+use compile::{Compiled, compile};
+use configuration::{Configuration, LISTEN, List};
+use exposition::{Extent, PageFormat};
+use state::{Shared, Status};
+
+/// How often idle series are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Make metrics of log streams, for Prometheus.
+///
+/// Subscribes to publishers, applies the rules of a configuration file to every record, and serves the result at /metrics
+/// (Prometheus's and OpenMetrics' text formats) with /healthz beside it. Without rules it counts messages by program,
+/// severity and facility, and says when each host was last heard of. SIGHUP reads the configuration again.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rsyslog-zmq metrics tcp://logs.example.com:24444 --server-cert logs.pub --client-cert me
+  rsyslog-zmq metrics --config /etc/rsyslog-zmq/metrics.toml
+  rsyslog-zmq metrics --config metrics.toml --check
+  rsyslog-zmq metrics --config metrics.toml --one-shot < /var/log/syslog
+
+A configuration:
+  endpoints = [\"tcp://logs.example.com:24444\"]
+  server-cert = \"logs.pub\"
+  client-cert = \"me\"
+
+  [[rule]]
+  metric = \"nginx_response_seconds\"
+  type = \"histogram\"
+  topic = \"web\"                     # topics that begin so; the publisher sends nothing else
+  program = \"nginx\"
+  match = '\"(?P<method>[A-Z]+) .* (?P<status>\\d{3}) in (?P<time>\\S+)$'
+  value = \"time\"                    # 12ms, 1.5s, 3.4 KiB, 85%
+  labels = [\"host\", \"method\", \"status\"]")]
+pub struct MetricsCommand {
+    /// Where to, instead of the configuration's endpoints.
+    #[arg(value_name = "ENDPOINT", env = "RSYSLOG_ZMQ_METRICS_ENDPOINT")]
+    endpoint: Vec<String>,
+
+    /// The configuration; without it there are the built-in metrics.
+    #[arg(short, long, value_name = "FILE", env = "RSYSLOG_ZMQ_METRICS_CONFIG", required_unless_present = "endpoint")]
+    config: Option<PathBuf>,
+
+    /// Only check the configuration, and say what it would do.
+    #[arg(long, env = "RSYSLOG_ZMQ_METRICS_CHECK", conflicts_with = "one_shot")]
+    check: bool,
+
+    /// Apply the rules to the lines on standard input and print the metrics.
+    #[arg(long, env = "RSYSLOG_ZMQ_METRICS_ONE_SHOT")]
+    one_shot: bool,
+
+    /// Where to serve /metrics, instead of the configuration's address [default: 127.0.0.1:9517].
+    #[arg(long, value_name = "ADDRESS:PORT", env = "RSYSLOG_ZMQ_METRICS_LISTEN")]
+    listen: Option<SocketAddr>,
+
+    /// The publishers' public certificate. Without it the connection is in plaintext.
+    #[arg(long, value_name = "FILE", env = "RSYSLOG_ZMQ_METRICS_SERVER_CERT")]
+    server_cert: Option<PathBuf>,
+
+    /// Our own certificate (FILE and FILE_secret), or * for a fresh key pair that lasts for this run [default: *].
+    #[arg(long, value_name = "FILE|*", env = "RSYSLOG_ZMQ_METRICS_CLIENT_CERT")]
+    client_cert: Option<PathBuf>,
+
+    /// Subscribe to topics that begin with TOPIC, instead of what follows from the rules; repeatable.
+    #[arg(short, long, value_name = "TOPIC", env = "RSYSLOG_ZMQ_METRICS_TOPIC", value_delimiter = ',')]
+    topic: Vec<String>,
+
+    /// Say nothing about connections, only errors.
+    #[arg(short, long, env = "RSYSLOG_ZMQ_METRICS_QUIET")]
+    quiet: bool,
+}
+
+impl MetricsCommand {
+    /// The configuration with what the command line says instead.
+    fn configuration(&self) -> Result<Configuration, Failure> {
+        let mut configuration = match &self.config {
+            Some(path) => Configuration::read(path).map_err(Failure::failed)?,
+            None => Configuration::default(),
+        };
+        if !self.endpoint.is_empty() {
+            configuration.endpoints = List(self.endpoint.clone());
+        }
+        if !self.topic.is_empty() {
+            configuration.topics = Some(List(self.topic.clone()));
+        }
+        configuration.server_cert = self.server_cert.clone().or(configuration.server_cert);
+        configuration.client_cert = self.client_cert.clone().or(configuration.client_cert);
+        configuration.listen = self.listen.or(configuration.listen);
+        Ok(configuration)
+    }
+}
+
+/// What the network side of a configuration is.
+struct Source {
+    endpoints: Vec<Endpoint>,
+    options: Configuration,
+    frames: Frames,
+}
+
+impl Source {
+    fn of(configuration: &Configuration) -> Result<Self, Failure> {
+        let mut endpoints = Vec::new();
+        for list in &configuration.endpoints.0 {
+            endpoints.extend(Endpoint::parse_list(list).map_err(Failure::failed)?);
+        }
+        let delimiter = configuration.topic_delimiter.map(u8::try_from).transpose();
+        let delimiter = delimiter.map_err(|_| Failure::failed("topic-delimiter is one ASCII character"))?;
+        let frames = Frames { are_packed: configuration.unpack, topic_delimiter: delimiter };
+        Ok(Self { endpoints, options: configuration.clone(), frames })
+    }
+
+    fn subscribe(&self, context: &Context, topics: Vec<Vec<u8>>) -> Result<(Subscriber, keys::Kind), Failure> {
+        if self.endpoints.is_empty() {
+            return Err(Failure::usage("no endpoint: neither the command line nor the configuration has one"));
+        }
+        let keys = keys::load(self.options.server_cert.as_deref(), self.options.client_cert.as_deref())?;
+        let options = Options {
+            endpoints: self.endpoints.clone(),
+            topics,
+            security: keys.security,
+            heartbeat: self.options.heartbeat.map_or(Duration::from_secs(10), |heartbeat| heartbeat.0),
+            receive_high_water_mark: 10_000,
+            max_message_bytes: 16 << 20,
+        };
+        let subscriber = Subscriber::open(context, options).map_err(|error| match error {
+            SubscriberError::Endpoint(error) => Failure::usage(error),
+            error => Failure::failed(error),
+        })?;
+        Ok((subscriber, keys.kind))
+    }
+
+    /// Whether the other one needs other connections.
+    fn connects_like(&self, other: &Self) -> bool {
+        let parts = |source: &Self| {
+            let options = &source.options;
+            (options.server_cert.clone(), options.client_cert.clone(), options.heartbeat)
+        };
+        let addresses = |source: &Self| source.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>();
+        parts(self) == parts(other) && addresses(self) == addresses(other)
+    }
+}
+
+/// Runs `rsyslog-zmq metrics`.
+pub fn run(command: &MetricsCommand) -> Result<Outcome, Failure> {
+    let configuration = command.configuration()?;
+    let compiled = compile(&configuration).map_err(Failure::failed)?;
+    let source = Source::of(&configuration)?;
+    if command.check {
+        return check(command, &compiled);
+    }
+    if command.one_shot {
+        return one_shot(compiled, source.frames);
+    }
+    Exporter::start(command, configuration, compiled, source)?.serve()
+}
+
+fn output(text: &str) -> Result<Outcome, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Outcome::Done),
+        Err(error) => Err(Failure::failed(format_args!("cannot write the output: {error}"))),
+    }
+}
+
+fn check(command: &MetricsCommand, compiled: &Compiled) -> Result<Outcome, Failure> {
+    let prefixes: Vec<String> =
+        compiled.prefixes.iter().map(|prefix| format!("{:?}", String::from_utf8_lossy(prefix))).collect();
+    let topics = if prefixes.is_empty() { "everything".to_owned() } else { prefixes.join(", ") };
+    let file = command.config.as_ref().map_or("no configuration".to_owned(), |path| path.display().to_string());
+    let (rules, metrics) = (compiled.rules.len(), compiled.store.metrics().len());
+    output(&format!("{file}: ok, {rules} rules for {metrics} metrics; subscribes to {topics}\n"))
+}
+
+fn one_shot(compiled: Compiled, frames: Frames) -> Result<Outcome, Failure> {
+    let mut status = Status::new(compiled.rules, compiled.store);
+    let mut input = std::io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = input.read_until(b'\n', &mut line);
+        let length = read.map_err(|error| Failure::failed(format_args!("cannot read standard input: {error}")))?;
+        if length == 0 {
+            break;
+        }
+        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+        status.count(frames, None, record.strip_suffix(b"\r").unwrap_or(record), Instant::now());
+    }
+    let shared = Arc::new(Shared::new(status));
+    output(&exposition::page(&shared, Extent::Rules, PageFormat::Prometheus).map_err(Failure::failed)?)
+}
+
+/// The running program.
+struct Exporter<'a> {
+    command: &'a MetricsCommand,
+    context: Context,
+    subscriber: Subscriber,
+    source: Source,
+    listen: SocketAddr,
+    keys: keys::Kind,
+    shared: Arc<Shared>,
+}
+
+impl<'a> Exporter<'a> {
+    fn start(
+        command: &'a MetricsCommand,
+        configuration: Configuration,
+        compiled: Compiled,
+        source: Source,
+    ) -> Result<Self, Failure> {
+        let context = Context::new().map_err(Failure::failed)?;
+        let (subscriber, keys) = source.subscribe(&context, compiled.prefixes)?;
+        let shared = Arc::new(Shared::new(Status::new(compiled.rules, compiled.store)));
+        let listen = configuration.listen.unwrap_or(LISTEN);
+        let exporter = Self { command, context, subscriber, source, listen, keys, shared };
+        exporter.note_endpoints();
+        Ok(exporter)
+    }
+
+    fn note_endpoints(&self) {
+        let endpoint = |index| {
+            let mut endpoint = state::Endpoint::new(self.subscriber.address(index));
+            endpoint.connection = self.subscriber.state(index).cloned().unwrap_or(State::Connecting);
+            endpoint
+        };
+        self.shared.lock().endpoints = (0..self.subscriber.sources()).map(endpoint).collect();
+    }
+
+    fn serve(mut self) -> Result<Outcome, Failure> {
+        let (_waker, mut interrupts) = catch(true).map_err(Failure::failed)?;
+        let address = http::serve(self.listen, &self.shared)?;
+        self.say(&format!("serving metrics at http://{address}/metrics"));
+        let (mut received, mut changes) = (Vec::new(), Vec::new());
+        let mut swept = Instant::now();
+        loop {
+            let mut report = |what| match what {
+                Happening::Received(record) => received.push(record),
+                Happening::Changed(source, state) => changes.push((source, state)),
+            };
+            let woken = self.subscriber.wait(interrupts.descriptor(), Some(SWEEP), &mut report);
+            let woken = woken.map_err(Failure::failed)?;
+            if !received.is_empty() {
+                self.shared.lock().count_all(self.source.frames, &mut received);
+            }
+            for (source, state) in changes.drain(..) {
+                self.changed(source, state);
+            }
+            if swept.elapsed() >= SWEEP {
+                swept = Instant::now();
+                self.shared.lock().store.expire(swept);
+            }
+            match if woken { interrupts.take() } else { Asked::Nothing } {
+                Asked::End => return Ok(Outcome::Done),
+                Asked::Reload => self.reload(),
+                Asked::Nothing => {}
+            }
+        }
+    }
+
+    fn changed(&self, source: usize, state: State) {
+        let mut status = self.shared.lock();
+        let Some(endpoint) = status.endpoints.get_mut(source) else { return };
+        let line = connections::line(&endpoint.address, &state, endpoint.connects > 0);
+        match state {
+            State::Connected => endpoint.connects += 1,
+            State::Refused(_) => endpoint.handshake_failures += 1,
+            _ => {}
+        }
+        endpoint.connection = state.clone();
+        drop(status);
+        if let Some(line) = line {
+            self.say(&line);
+            if let Some(hint) = connections::hint(&state, self.keys).filter(|_| !self.command.quiet) {
+                let _ = writeln!(std::io::stderr(), "  {hint}");
+            }
+        }
+    }
+
+    /// Reads the configuration again. Whatever is wrong with it, the old one stays.
+    fn reload(&mut self) {
+        let result = self.replace();
+        let mut status = self.shared.lock();
+        status.is_configuration_current = result.is_ok();
+        let counter = if result.is_ok() { &mut status.reloads.0 } else { &mut status.reloads.1 };
+        *counter += 1;
+        drop(status);
+        match result {
+            Ok(()) => self.say("configuration reloaded"),
+            Err(failure) => {
+                // Also with -q: it is an error.
+                let _ = writeln!(std::io::stderr(), "rsyslog-zmq: the old configuration stays: {failure}");
+            }
+        }
+    }
+
+    fn replace(&mut self) -> Result<(), Failure> {
+        let configuration = self.command.configuration()?;
+        let Compiled { mut rules, mut store, prefixes } = compile(&configuration).map_err(Failure::failed)?;
+        let source = Source::of(&configuration)?;
+        if source.connects_like(&self.source) {
+            self.subscriber.set_topics(prefixes).map_err(Failure::failed)?;
+        } else {
+            let (subscriber, keys) = source.subscribe(&self.context, prefixes)?;
+            (self.subscriber, self.keys) = (subscriber, keys);
+            self.note_endpoints();
+        }
+        self.source = source;
+        let mut status = self.shared.lock();
+        rules.adopt(&status.rules);
+        store.adopt(std::mem::take(&mut status.store));
+        status.rules = rules;
+        status.store = store;
+        drop(status);
+        if configuration.listen.unwrap_or(LISTEN) != self.listen {
+            self.say("another address to listen on takes effect with the next start");
+        }
+        Ok(())
+    }
+
+    fn say(&self, line: &str) {
+        if !self.command.quiet {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(std::io::stderr(), "rsyslog-zmq: {line}");
+        }
+    }
+}

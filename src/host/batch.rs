@@ -1,0 +1,120 @@
+//! The messages of one `commitTransaction`, as the host rendered them.
+
+use crate::abi;
+
+/// A view of the host's parameter array; lives as long as the entry point.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    parameters: &'a [abi::actWrkrIParams_t],
+    templates: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// # Safety
+    /// `parameters` is the host's array of `messages` times `templates` elements (runtime/rsyslog.h:740), not changed
+    /// during `'a`.
+    pub(super) unsafe fn new(parameters: *const abi::actWrkrIParams_t, messages: usize, templates: usize) -> Self {
+        let parameters = if parameters.is_null() || messages == 0 {
+            &[][..]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts(parameters, messages * templates) }
+        };
+        Self { parameters, templates: templates.max(1) }
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parameters.len() / self.templates
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parameters.is_empty()
+    }
+
+    /// The messages, in order.
+    pub fn messages(&self) -> impl Iterator<Item = Rendered<'a>> + use<'a> {
+        self.parameters.chunks_exact(self.templates).map(|parameters| Rendered { parameters })
+    }
+}
+
+/// One message's rendered templates.
+#[derive(Clone, Copy)]
+pub struct Rendered<'a> {
+    parameters: &'a [abi::actWrkrIParams_t],
+}
+
+impl<'a> Rendered<'a> {
+    /// What template `index` of the request rendered to; empty where there is no such template. Any byte may be in it.
+    #[must_use]
+    pub fn template(&self, index: usize) -> &'a [u8] {
+        let Some(parameter) = self.parameters.get(index) else { return &[] };
+        if parameter.param.is_null() {
+            return &[];
+        }
+        // SAFETY: the host gives lenBuf bytes at param.
+        let buffer = unsafe { std::slice::from_raw_parts(parameter.param.cast_const(), parameter.lenBuf as usize) };
+        rendered(buffer, parameter.lenStr as usize)
+    }
+}
+
+/// The rendering at the start of `buffer`, of which the host says that it is `claimed` bytes long.
+///
+/// That is true for every kind of template but "subtree" before 8.2508 (template.c:176), where it is left from an
+/// earlier message. A rendering ends in a NUL; one that has another NUL inside is a stale claim if it looks like the JSON
+/// a subtree renders to (which has no NUL), and otherwise a record with a NUL byte.
+fn rendered(buffer: &[u8], claimed: usize) -> &[u8] {
+    // SAFETY: strnlen reads at most as many bytes as the slice has.
+    let to_nul = unsafe { libc::strnlen(buffer.as_ptr().cast(), buffer.len()) };
+    let may_be_json = matches!(buffer.first(), Some(b'{' | b'[' | b'"'));
+    let length = match buffer.get(claimed) {
+        Some(0) if claimed > to_nul && may_be_json => to_nul,
+        Some(0) if claimed >= to_nul && to_nul > 0 => claimed,
+        _ => to_nul,
+    };
+    buffer.get(..length).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(bytes: &[u8], length: u32) -> abi::actWrkrIParams_t {
+        abi::actWrkrIParams_t { param: bytes.as_ptr().cast_mut(), lenBuf: bytes.len() as u32, lenStr: length }
+    }
+
+    #[test]
+    fn a_stale_length_is_not_believed() {
+        for stale in [0, 3, 9, 4096] {
+            let array = [parameter(b"{\"a\":1}\0\0\0", stale), parameter(b"topic\0", 5)];
+            // SAFETY: one message with two templates.
+            let batch = unsafe { Batch::new(array.as_ptr(), 1, 2) };
+            let message = batch.messages().next().unwrap();
+            assert_eq!(message.template(0), b"{\"a\":1}", "lenStr {stale}");
+            assert_eq!(message.template(1), b"topic");
+            assert_eq!(message.template(2), b"");
+        }
+    }
+
+    #[test]
+    fn o26_a_nul_byte_inside_a_record_is_kept() {
+        assert_eq!(rendered(b"a\0b\0junk", 3), b"a\0b");
+        assert_eq!(rendered(b"\0old text\0", 0), b"");
+        assert_eq!(rendered(b"", 0), b"");
+        assert_eq!(rendered(b"unterminated", 12), b"unterminated");
+    }
+
+    #[test]
+    fn null_and_empty_batches_have_no_messages() {
+        // SAFETY: nothing is read.
+        let batch = unsafe { Batch::new(std::ptr::null(), 7, 2) };
+        assert!(batch.is_empty() && batch.messages().next().is_none());
+        let array = [abi::actWrkrIParams_t { param: std::ptr::null_mut(), lenBuf: 9, lenStr: 9 }];
+        // SAFETY: one message with one template.
+        let batch = unsafe { Batch::new(array.as_ptr(), 1, 1) };
+        assert_eq!(batch.messages().next().unwrap().template(0), b"");
+    }
+}

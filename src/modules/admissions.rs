@@ -1,0 +1,177 @@
+//! What the authenticator reports, brought to the sockets it concerns: counters, log lines, and the end of connections
+//! whose key was removed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::curve::authenticator::AuthEvent;
+use crate::curve::keys::PublicKey;
+use crate::host::log;
+use crate::sys::descriptors::PeerAddress;
+use crate::transport::control::{Order, Revoked, Steered};
+
+/// Keys and addresses remembered per socket; beyond that a revoked key's silent connections are found by nothing.
+const MOST_KEYS: usize = 65_536;
+
+struct Socket {
+    owner: Arc<dyn Steered>,
+    /// Where each admitted key has connected from.
+    admitted: HashMap<PublicKey, HashSet<PeerAddress>>,
+    revoked: HashSet<PublicKey>,
+}
+
+/// See the module's text. Called in the authenticator's thread, and while a socket is being registered.
+#[derive(Default)]
+pub(super) struct Admissions {
+    sockets: Mutex<HashMap<String, Socket>>,
+    denials: Mutex<Denials>,
+}
+
+impl Admissions {
+    fn sockets(&self) -> MutexGuard<'_, HashMap<String, Socket>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A socket that admits clients, by its ZAP domain.
+    pub(super) fn register(&self, domain: &str, owner: Arc<dyn Steered>) {
+        let socket = Socket { owner, admitted: HashMap::new(), revoked: HashSet::new() };
+        self.sockets().insert(domain.to_owned(), socket);
+    }
+
+    /// Takes in what the authenticator reports.
+    pub(super) fn take(&self, event: &AuthEvent) {
+        match event {
+            AuthEvent::Allowed { domain, address, key, .. } => {
+                if let Some(socket) = self.sockets().get_mut(domain) {
+                    socket.allowed(address, key);
+                }
+                log::debug(&event.to_string());
+            }
+            AuthEvent::Denied { domain, .. } => {
+                if let Some(socket) = self.sockets().get(domain) {
+                    socket.owner.connections().auth_denied.increment();
+                }
+                let line = self
+                    .denials
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .line(&event.to_string(), Instant::now());
+                if let Some(line) = line {
+                    log::warning(&line);
+                }
+            }
+            AuthEvent::Revoked { domain, key, .. } => {
+                if let Some(socket) = self.sockets().get_mut(domain) {
+                    socket.revoke(key);
+                }
+                log::notice(&format!("{event}; its connections are ended"));
+            }
+            AuthEvent::DirectoryBack { .. } => log::notice(&event.to_string()),
+            AuthEvent::FileSkipped { .. } => log::warning(&event.to_string()),
+            _ => log::error(&event.to_string()),
+        }
+    }
+}
+
+impl Socket {
+    fn allowed(&mut self, address: &str, key: &PublicKey) {
+        self.owner.connections().auth_allowed.increment();
+        if self.revoked.remove(key) {
+            self.owner.control().order(Order::Readmit(*key));
+        }
+        if let Some(address) = PeerAddress::parse(address) {
+            if self.admitted.len() >= MOST_KEYS {
+                self.admitted.clear();
+            }
+            self.admitted.entry(*key).or_default().insert(address);
+        }
+    }
+
+    fn revoke(&mut self, key: &PublicKey) {
+        let addresses = self.admitted.remove(key).unwrap_or_default();
+        self.revoked.insert(*key);
+        self.owner.control().order(Order::Revoke(Revoked { key: *key, addresses: addresses.into_iter().collect() }));
+    }
+}
+
+/// The same refusal is said once a minute, and no more than so many different ones; every one is counted.
+#[derive(Debug, Default)]
+struct Denials {
+    said: HashMap<String, (Instant, u64)>,
+    /// When the present minute began, lines written in it, and refusals that were not.
+    minute: Option<Instant>,
+    lines: u32,
+    unsaid: u64,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MOST_LINES: u32 = 60;
+
+impl Denials {
+    /// The line to write for a refusal, if any.
+    fn line(&mut self, text: &str, now: Instant) -> Option<String> {
+        if self.minute.is_none_or(|since| now.duration_since(since) >= MINUTE) {
+            self.minute = Some(now);
+            self.lines = 0;
+            self.said.retain(|_, (since, repeats)| now.duration_since(*since) < MINUTE || *repeats > 0);
+        }
+        let repeated = match self.said.get_mut(text) {
+            Some((since, repeats)) if now.duration_since(*since) < MINUTE => {
+                *repeats += 1;
+                return None;
+            }
+            Some((since, repeats)) => {
+                *since = now;
+                std::mem::take(repeats)
+            }
+            None => 0,
+        };
+        if self.lines >= MOST_LINES {
+            self.unsaid += 1;
+            return None;
+        }
+        self.lines += 1;
+        if self.said.len() >= MOST_LINES as usize * 2 {
+            self.said.clear();
+        }
+        self.said.entry(text.to_owned()).or_insert((now, 0));
+        let mut line = text.to_owned();
+        if repeated > 0 {
+            line.push_str(&format!(" ({repeated} more times in the meantime)"));
+        }
+        let unsaid = std::mem::take(&mut self.unsaid);
+        if unsaid > 0 {
+            line.push_str(&format!(" (and {unsaid} other refusals that were not logged)"));
+        }
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_refusal_is_said_once_a_minute_with_its_count() {
+        let mut denials = Denials::default();
+        let start = Instant::now();
+        assert_eq!(denials.line("no", start).as_deref(), Some("no"));
+        for second in 1..60 {
+            assert_eq!(denials.line("no", start + Duration::from_secs(second)), None);
+        }
+        let line = denials.line("no", start + MINUTE).unwrap();
+        assert_eq!(line, "no (59 more times in the meantime)");
+    }
+
+    #[test]
+    fn a_flood_of_different_refusals_is_bounded_and_counted() {
+        let mut denials = Denials::default();
+        let start = Instant::now();
+        let said = (0..1000).filter(|n| denials.line(&format!("client {n}"), start).is_some()).count();
+        assert_eq!(said, MOST_LINES as usize);
+        let line = denials.line("another", start + MINUTE).unwrap();
+        assert_eq!(line, "another (and 940 other refusals that were not logged)");
+        assert!(denials.said.len() <= MOST_LINES as usize * 2);
+    }
+}

@@ -1,0 +1,132 @@
+//! One worker of an action: rsyslog's commits become batches in the send queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::action::Action;
+use super::frames;
+use crate::host::batch::Batch as Commit;
+use crate::host::status::Status;
+use crate::host::stop_signal::host_is_stopping;
+use crate::transport::outgoing::Batch;
+use crate::transport::queue::{PushError, Weighed};
+use crate::transport::sender::OnFull;
+
+/// The longest single wait inside a commit: how fast a stop is noticed.
+const SLICE: Duration = Duration::from_millis(200);
+
+/// See the module's text. Holds its action, because it may be freed after it.
+#[derive(Debug)]
+pub struct Worker {
+    action: Arc<Action>,
+    /// After a refused batch the host offers each of its messages again, one by one (action.c:1513). Taking any of them
+    /// while others were refused would change their order, so as many single messages are refused as there were in the batch.
+    replays_to_refuse: usize,
+}
+
+impl Worker {
+    pub(super) fn new(action: Arc<Action>) -> Self {
+        Self { action, replays_to_refuse: 0 }
+    }
+
+    pub(super) fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Truthfully: whether a commit would be taken now.
+    pub(super) fn try_resume(&mut self) -> Status {
+        if !self.action.feed().queue.wait_for_room(1, 1, Duration::ZERO) {
+            return Status::Suspended;
+        }
+        self.replays_to_refuse = 0;
+        Status::Ok
+    }
+
+    /// Takes the batch whole or not at all.
+    pub(super) fn commit(&mut self, commit: Commit<'_>) -> Status {
+        if commit.is_empty() {
+            return Status::Ok;
+        }
+        if commit.len() == 1 && self.replays_to_refuse > 0 {
+            self.replays_to_refuse -= 1;
+            return Status::Suspended;
+        }
+        self.replays_to_refuse = 0;
+        let Ok(batch) = frames::build(self.action.settings(), commit) else { return self.refuse(commit.len()) };
+        let records = batch.records;
+        let taken = self.hand_over(batch);
+        let counters = &self.action.feed().counters;
+        if taken.is_err() {
+            return self.refuse(commit.len());
+        }
+        counters.accepted.add(records as u64);
+        Status::Ok
+    }
+
+    fn refuse(&mut self, messages: usize) -> Status {
+        self.action.feed().counters.suspended.increment();
+        self.replays_to_refuse = if messages > 1 { messages } else { 0 };
+        Status::Suspended
+    }
+
+    /// Without a queue, waits until libzmq has taken what was handed over. A stop ends the wait at the shared deadline; the
+    /// sender then counts what it could not deliver.
+    fn await_delivery(&self) {
+        let queue = &self.action.feed().queue;
+        while !queue.wait_until_done(SLICE) {
+            if host_is_stopping() && Instant::now() >= self.action.stop_deadline() {
+                return;
+            }
+        }
+    }
+
+    /// Puts the batch into the queue, waiting for room by the action's rules. `Err`: it was not taken.
+    fn hand_over(&self, mut batch: Batch) -> Result<(), ()> {
+        let feed = self.action.feed();
+        let (records, bytes) = (batch.messages(), batch.bytes());
+        let mut waiting: Option<(u64, Instant)> = None;
+        loop {
+            match feed.queue.push(batch) {
+                Ok(wake) => {
+                    if wake {
+                        feed.control.wake();
+                    }
+                    let depth = feed.queue.depth() as u64;
+                    feed.counters.queue_depth.set(depth);
+                    feed.counters.queue_depth_max.raise(depth);
+                    if feed.queue.is_synchronous() {
+                        self.await_delivery();
+                    }
+                    return Ok(());
+                }
+                Err(PushError::Closed(_)) => return Err(()),
+                Err(PushError::Full(back)) => batch = back,
+            }
+            if self.action.settings().on_full == OnFull::Drop {
+                feed.counters.dropped_queue_full.add(records as u64);
+                return Ok(());
+            }
+            let (seen, since) = waiting.get_or_insert_with(|| {
+                feed.counters.queue_full_waits.increment();
+                (feed.progress(), Instant::now())
+            });
+            let is_room = feed.queue.wait_for_room(records, bytes, SLICE);
+            let progress = feed.progress();
+            if progress != *seen {
+                (*seen, *since) = (progress, Instant::now());
+            }
+            if is_room {
+                continue;
+            }
+            // While the host stops there may still be room until the shared deadline. Not earlier: hosts before 8.2606 drop
+            // the batch of every refusal at a stop, and would come with the next one at once.
+            if host_is_stopping() && Instant::now() >= self.action.stop_deadline() {
+                return Err(());
+            }
+            let timeout = self.action.settings().send_timeout;
+            if timeout.is_some_and(|timeout| since.elapsed() >= timeout) && !self.action.is_patient() {
+                return Err(());
+            }
+        }
+    }
+}

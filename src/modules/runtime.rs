@@ -1,0 +1,123 @@
+//! What the sockets of one module share at run time: a private context and its authenticator.
+//!
+//! ZAP is per context (RFC 27), so a context of the module's own keeps both modules, and anything else in the process
+//! that uses libzmq, out of each other's way.
+
+use std::sync::Arc;
+
+use super::admissions::Admissions;
+use crate::curve::authenticator::{Authenticator, AuthenticatorError};
+use crate::curve::security::{Security, SecuritySettings};
+use crate::host::log;
+use crate::host::phase::{BeforePrivilegeDrop, Running};
+use crate::sys::zmq::{Context, Error};
+use crate::transport::control::{Order, Steered};
+use crate::transport::socket::MayOpenSockets;
+
+impl MayOpenSockets for BeforePrivilegeDrop {}
+impl MayOpenSockets for Running {}
+
+/// Why a module cannot work at all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RuntimeError {
+    /// No context.
+    #[error("cannot make a ZeroMQ context: {0}")]
+    Context(Error),
+    /// No authenticator; sockets that need one are not opened.
+    #[error("cannot start the authenticator: {0}")]
+    Authenticator(#[from] AuthenticatorError),
+}
+
+/// See the module's text. The authenticator ends before the context.
+pub(super) struct Runtime {
+    authenticator: Option<Authenticator>,
+    admissions: Arc<Admissions>,
+    context: Context,
+}
+
+impl Runtime {
+    /// Starts a context, and an authenticator where any of the sockets needs one.
+    pub(super) fn start<'a>(
+        _phase: impl MayOpenSockets,
+        mut security: impl Iterator<Item = &'a Security>,
+    ) -> Result<Self, RuntimeError> {
+        let context = Context::new().map_err(RuntimeError::Context)?;
+        let admissions = Arc::new(Admissions::default());
+        let authenticator = if security.any(|security| security.policy().is_some()) {
+            let admissions = Arc::clone(&admissions);
+            Some(Authenticator::start(&context, Arc::new(move |event| admissions.take(&event)))?)
+        } else {
+            None
+        };
+        Ok(Self { authenticator, admissions, context })
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Admits clients of a server socket by its own rule; before the socket is opened.
+    pub(super) fn admit(&self, domain: &str, security: &Security, owner: Arc<dyn Steered>) {
+        if let (Some(authenticator), Some(policy)) = (&self.authenticator, security.policy()) {
+            self.admissions.register(domain, owner);
+            authenticator.add_domain(domain, policy);
+        }
+    }
+
+    /// Reads the allow lists again.
+    pub(super) fn refresh(&self) {
+        if let Some(authenticator) = &self.authenticator {
+            authenticator.refresh();
+        }
+    }
+}
+
+/// Reads a socket's own certificates again. A changed key opens the socket anew; files that cannot be used change nothing,
+/// and are named.
+pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut Arc<Security>, owner: &dyn Steered) {
+    if matches!(**current, Security::None) || settings.uses_fresh_keys() {
+        return;
+    }
+    match settings.load() {
+        Ok(security) if security.has_same_keys(current) => {}
+        Ok(security) => {
+            log::notice(&format!("{name}: the certificates have changed; the socket is opened anew"));
+            *current = Arc::new(security);
+            owner.control().order(Order::Rekey(Arc::clone(current)));
+        }
+        Err(error) => log::warning(&format!("{name}: the keys in use are kept: {error}")),
+    }
+}
+
+/// A name that no other socket of the module has: it is the ZAP domain, so two sockets must never share one.
+pub(super) fn unique_name(wanted: &str, taken: &[String]) -> String {
+    // RFC 27 allows 255 bytes for a domain.
+    let base: String = wanted.chars().take(200).collect();
+    if !taken.contains(&base) {
+        return base;
+    }
+    (2_u32..).map(|number| format!("{base}-{number}")).find(|name| !taken.contains(name)).unwrap_or(base)
+}
+
+/// Writes the bound ports, one a line, under the file's name in one step.
+pub(super) fn write_ports(path: &str, ports: &[u16]) -> std::io::Result<()> {
+    let text: String = ports.iter().map(|port| format!("{port}\n")).collect();
+    let beside = format!("{path}.tmp");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_within_a_module() {
+        let mut taken = Vec::new();
+        for expected in ["logs", "logs-2", "logs-3"] {
+            let name = unique_name("logs", &taken);
+            assert_eq!(name, expected);
+            taken.push(name);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Waking a thread that sleeps in `zmq_poll`: an eventfd (eventfd(2)).
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+
+/// Any thread may wake; one thread polls the descriptor and clears it.
+#[derive(Debug)]
+pub struct Waker {
+    descriptor: OwnedFd,
+}
+
+impl Waker {
+    /// A waker that nobody has woken yet.
+    pub fn new() -> std::io::Result<Self> {
+        // SAFETY: no pointers are passed.
+        let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if raw == -1 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: eventfd just returned this descriptor, and nothing else owns it.
+        Ok(Self { descriptor: unsafe { OwnedFd::from_raw_fd(raw) } })
+    }
+
+    /// Makes the descriptor readable until [`Waker::clear`].
+    pub fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: the descriptor is live and the buffer is 8 bytes, as eventfd(2) asks. It can only fail when the counter
+        // is full, and then it is readable already.
+        unsafe { libc::write(self.descriptor.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Forgets every wake so far.
+    pub fn clear(&self) {
+        let mut count = [0_u8; 8];
+        // SAFETY: the descriptor is live and the buffer is 8 bytes; nothing to read is no error here.
+        unsafe { libc::read(self.descriptor.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+
+    /// The descriptor to poll for reading.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
+    }
+}
+
+/// A waker that is made before its descriptor may be: rsyslogd closes every descriptor when it forks.
+#[derive(Debug, Default)]
+pub struct LateWaker {
+    waker: OnceLock<Waker>,
+}
+
+impl LateWaker {
+    /// Opens the descriptor, once. Before that a wake does nothing: nobody can be asleep on it.
+    pub fn open(&self) -> std::io::Result<()> {
+        if self.waker.get().is_none() {
+            let _ = self.waker.set(Waker::new()?);
+        }
+        Ok(())
+    }
+
+    /// As [`Waker::wake`].
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    /// As [`Waker::clear`].
+    pub fn clear(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.clear();
+        }
+    }
+
+    /// As [`Waker::descriptor`]; -1, which no poll accepts, before it is open.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.waker.get().map_or(-1, Waker::descriptor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::zmq::{POLLIN, PollItem, poll};
+
+    #[test]
+    fn a_wake_before_the_poll_is_not_lost() {
+        let waker = Waker::new().unwrap();
+        let ready = |timeout| poll(&mut [PollItem::descriptor(waker.descriptor(), POLLIN)], timeout).unwrap();
+        assert_eq!(ready(0), 0);
+        waker.wake();
+        waker.wake();
+        assert_eq!(ready(-1), 1);
+        waker.clear();
+        assert_eq!(ready(0), 0);
+    }
+}

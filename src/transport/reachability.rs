@@ -1,0 +1,131 @@
+//! Why an endpoint cannot be reached, in words: libzmq retries in silence and keeps the reason to itself.
+//!
+//! These calls block (name resolution, one TCP connection attempt), so the subscriber makes them in a thread of their own,
+//! once per outage.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::transport::endpoint::{Address, Host, Port};
+
+/// How long one TCP connection attempt may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What stands between us and an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// The resolver knows no such name.
+    #[error("the name {0:?} does not resolve")]
+    Name(String),
+    /// The host answers, the port does not.
+    #[error("nothing listens there")]
+    NothingListens,
+    /// No answer in time.
+    #[error("no answer (is a firewall in between?)")]
+    NoAnswer,
+    /// The socket file is there and may not be used.
+    #[error("no permission to use the socket")]
+    Permission,
+    /// The system's own words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Tries to connect once, without speaking; `None` when that works, so that whatever was in the way is gone.
+#[must_use]
+pub fn find_obstacle(address: &Address) -> Option<Obstacle> {
+    match address {
+        Address::Tcp { .. } => {
+            let addresses = match resolve(address) {
+                Ok(addresses) => addresses,
+                Err(obstacle) => return Some(obstacle),
+            };
+            let mut first = None;
+            for address in addresses {
+                match connect(address) {
+                    Ok(_) => return None,
+                    // The first address is the one that libzmq tries.
+                    Err(obstacle) => first = first.or(Some(obstacle)),
+                }
+            }
+            first
+        }
+        Address::Ipc(path) if !path.starts_with('@') => connect_to_file(path).err(),
+        Address::Ipc(_) | Address::Inproc(_) => None,
+    }
+}
+
+/// The addresses behind a `tcp://` endpoint; none for anything else.
+pub fn resolve(address: &Address) -> Result<Vec<SocketAddr>, Obstacle> {
+    let Address::Tcp { host, port: Port::Number(port), .. } = address else { return Ok(Vec::new()) };
+    let (name, text) = match host {
+        Host::Name(name) => (Some(name), name.clone()),
+        Host::Ipv4(address) => (None, address.to_string()),
+        Host::Ipv6(address, None) => (None, address.to_string()),
+        Host::Ipv6(address, Some(zone)) => (None, format!("{address}%{zone}")),
+        Host::Any => return Ok(Vec::new()),
+    };
+    match (text.as_str(), *port).to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(name.map_or(Obstacle::Other(error.to_string()), |name| Obstacle::Name(name.clone()))),
+    }
+}
+
+/// One TCP connection attempt.
+pub fn connect(address: SocketAddr) -> Result<TcpStream, Obstacle> {
+    TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(|error| name_error(&error))
+}
+
+/// One connection attempt to a socket file.
+pub fn connect_to_file(path: &str) -> Result<UnixStream, Obstacle> {
+    UnixStream::connect(path).map_err(|error| name_error(&error))
+}
+
+fn name_error(error: &std::io::Error) -> Obstacle {
+    match error.kind() {
+        // For ipc, no such file: the publisher has not made its socket yet.
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => Obstacle::NothingListens,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Obstacle::NoAnswer,
+        ErrorKind::PermissionDenied => Obstacle::Permission,
+        _ => Obstacle::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::endpoint::Endpoint;
+    use std::net::TcpListener;
+
+    fn obstacle(endpoint: &str) -> Option<Obstacle> {
+        find_obstacle(&Endpoint::parse_list(endpoint).unwrap()[0].address)
+    }
+
+    #[test]
+    fn a_closed_port_is_told_from_an_open_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+        assert_eq!(obstacle(&endpoint), None);
+        drop(listener);
+        assert_eq!(obstacle(&endpoint), Some(Obstacle::NothingListens));
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_named() {
+        // RFC 6761, section 6.4: "invalid" never resolves.
+        let found = obstacle("tcp://no-such-host.invalid:9").unwrap();
+        assert_eq!(found.to_string(), "the name \"no-such-host.invalid\" does not resolve");
+    }
+
+    #[test]
+    fn a_socket_file_that_is_not_there_is_nothing_listening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let endpoint = format!("ipc://{}", path.display());
+        assert_eq!(obstacle(&endpoint), Some(Obstacle::NothingListens));
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(obstacle(&endpoint), None);
+    }
+}

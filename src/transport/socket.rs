@@ -1,0 +1,288 @@
+//! The one place where a socket of a module is opened.
+
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{Address, Endpoint, EndpointError, Host, Side};
+use super::listening::{Listener, SocketFile};
+use super::monitor::Monitor;
+use super::peers::Backoff;
+use super::socket_options::{OptionError, SocketOptions};
+use super::socket_type::SocketType;
+use crate::curve::security::{Security, SecurityError};
+use crate::sys::interfaces;
+use crate::sys::zmq::{self, Context, Socket, option};
+
+/// A phase of the process in which sockets may be opened. rsyslogd closes every descriptor when it forks, so before that
+/// nobody has a value of such a type.
+pub trait MayOpenSockets: Copy {}
+
+/// Everything a socket is opened by.
+#[derive(Debug)]
+pub struct SocketPlan {
+    /// Its type.
+    pub socket_type: SocketType,
+    /// Where it binds or connects.
+    pub endpoints: Vec<Endpoint>,
+    /// Its options.
+    pub options: SocketOptions,
+    /// Its security.
+    pub security: Arc<Security>,
+    /// The domain under which the authenticator knows it (RFC 27).
+    pub zap_domain: String,
+    /// Who may use its Unix sockets.
+    pub socket_file: SocketFile,
+    /// What it subscribes to; SUB and DISH only.
+    pub topics: Vec<String>,
+}
+
+/// Why a socket or one of its endpoints cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The socket itself.
+    #[error("cannot make a {socket_type} socket: {cause}")]
+    Create {
+        /// Its type.
+        socket_type: SocketType,
+        /// Why.
+        cause: zmq::Error,
+    },
+    /// One of its options.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// Its keys.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
+    /// A topic.
+    #[error("cannot subscribe to \"{topic}\": {cause}")]
+    Subscribe {
+        /// Which.
+        topic: String,
+        /// Why.
+        cause: zmq::Error,
+    },
+    /// One endpoint; the others may work.
+    #[error("cannot listen on {endpoint}: {cause}")]
+    Bind {
+        /// As it was written.
+        endpoint: String,
+        /// Why, in words.
+        cause: String,
+    },
+    /// One endpoint; the others may work.
+    #[error("cannot connect to {endpoint}: {cause}")]
+    Connect {
+        /// As it was written.
+        endpoint: String,
+        /// Why, in words.
+        cause: String,
+    },
+    /// An endpoint that does not fit the socket's side.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
+
+impl SocketPlan {
+    /// Whether the socket uses IPv6: where it is asked for, or an endpoint is an IPv6 address.
+    fn wants_ipv6(&self) -> bool {
+        self.options.ipv6.unwrap_or_else(|| self.endpoints.iter().any(|endpoint| endpoint.address.is_ipv6()))
+    }
+
+    /// Binds what can be bound outside libzmq, one element per endpoint, and reports what cannot be bound at all.
+    /// Call it while the process still has its privileges.
+    pub fn bind_early(&self, _phase: impl MayOpenSockets) -> (Vec<Option<Listener>>, Vec<OpenError>) {
+        let mut errors = Vec::new();
+        let mut listeners = Vec::with_capacity(self.endpoints.len());
+        for endpoint in &self.endpoints {
+            match self.bind_listener(endpoint) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    errors.push(error);
+                    listeners.push(None);
+                }
+            }
+        }
+        (listeners, errors)
+    }
+
+    fn bind_listener(&self, endpoint: &Endpoint) -> Result<Option<Listener>, OpenError> {
+        if endpoint.side(self.socket_type.natural_side())? != Side::Bind {
+            return Ok(None);
+        }
+        Listener::bind(&endpoint.address, self.wants_ipv6(), self.options.backlog, self.socket_file)
+            .map_err(|cause| OpenError::Bind { endpoint: endpoint.address.to_string(), cause: cause.to_string() })
+    }
+
+    /// The pauses before connecting again.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        Backoff {
+            first: self.options.reconnect_interval.unwrap_or(Duration::from_millis(100)),
+            longest: self.options.reconnect_interval_max.unwrap_or(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// A socket at work.
+#[derive(Debug)]
+pub struct OpenSocket {
+    /// The socket itself.
+    pub socket: Socket,
+    /// Its events.
+    pub monitor: Monitor,
+    /// The endpoints it is connected to, in libzmq's words.
+    pub connected: Vec<String>,
+    /// The endpoints it listens on, in libzmq's words.
+    pub bound: Vec<String>,
+    /// Endpoints that failed, by their place in the plan.
+    failed: Vec<usize>,
+}
+
+impl OpenSocket {
+    /// Opens the socket: options and keys first, then every endpoint. An endpoint that fails is reported and can be tried
+    /// again with [`OpenSocket::retry`]; anything else fails the whole socket.
+    pub fn open(
+        context: &Context,
+        plan: &SocketPlan,
+        listeners: &mut [Option<Listener>],
+    ) -> Result<(Self, Vec<OpenError>), OpenError> {
+        let create = |cause| OpenError::Create { socket_type: plan.socket_type, cause };
+        let socket = context.socket(plan.socket_type.kind()).map_err(create)?;
+        socket.set_int(option::LINGER, 0).map_err(create)?;
+        if plan.socket_type == SocketType::Pub {
+            // Report every subscription, with its connection; refuse a frame that a subscriber has no room for.
+            socket.set_int(option::XPUB_VERBOSE, 1).map_err(create)?;
+            socket.set_int(option::XPUB_NODROP, 1).map_err(create)?;
+        }
+        let mut options = plan.options.clone();
+        options.ipv6 = Some(plan.wants_ipv6());
+        options.apply(&socket)?;
+        plan.security.apply(&socket, &plan.zap_domain)?;
+        let monitor = Monitor::attach(context, &socket, plan.socket_type.name()).map_err(create)?;
+        for topic in &plan.topics {
+            subscribe(&socket, plan.socket_type, topic)
+                .map_err(|cause| OpenError::Subscribe { topic: topic.clone(), cause })?;
+        }
+        let mut open = Self {
+            socket,
+            monitor,
+            connected: Vec::new(),
+            bound: Vec::new(),
+            failed: (0..plan.endpoints.len()).collect(),
+        };
+        let errors = open.retry(plan, listeners);
+        Ok((open, errors))
+    }
+
+    /// Whether endpoints have failed so far.
+    #[must_use]
+    pub fn has_failed_endpoints(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// Tries the endpoints that failed so far; returns what still fails.
+    pub fn retry(&mut self, plan: &SocketPlan, listeners: &mut [Option<Listener>]) -> Vec<OpenError> {
+        let mut errors = Vec::new();
+        for index in std::mem::take(&mut self.failed) {
+            let Some(endpoint) = plan.endpoints.get(index) else { continue };
+            let mut none = None;
+            let listener = listeners.get_mut(index).unwrap_or(&mut none);
+            if let Err(error) = self.attach(plan, endpoint, listener) {
+                errors.push(error);
+                self.failed.push(index);
+            }
+        }
+        errors
+    }
+
+    fn attach(
+        &mut self,
+        plan: &SocketPlan,
+        endpoint: &Endpoint,
+        listener: &mut Option<Listener>,
+    ) -> Result<(), OpenError> {
+        let address = endpoint.address.to_string();
+        if endpoint.side(plan.socket_type.natural_side())? == Side::Connect {
+            let failed = |cause: String| OpenError::Connect { endpoint: address.clone(), cause };
+            if matches!(endpoint.address, Address::Tcp { source: Some(_), .. }) {
+                // libzmq takes the source for an interface's name first.
+                interfaces::check_listable().map_err(|cause| failed(cause.to_string()))?;
+            }
+            self.socket.connect(&address).map_err(|cause| failed(cause.to_string()))?;
+            self.connected.push(address);
+            return Ok(());
+        }
+        if listener.is_none() {
+            *listener = plan.bind_listener(endpoint)?;
+        }
+        let failed = |cause: String| OpenError::Bind { endpoint: address.clone(), cause };
+        let bound = match listener {
+            Some(listener) => self.bind_to(&endpoint.address, listener.duplicate().map_err(|e| failed(e.to_string()))?),
+            None => self.socket.bind(&address),
+        };
+        bound.map_err(|cause| failed(cause.to_string()))?;
+        self.bound.push(self.socket.last_endpoint().unwrap_or(address));
+        Ok(())
+    }
+
+    /// Hands a listening descriptor over; libzmq owns it from a successful bind on.
+    fn bind_to(&self, address: &Address, descriptor: OwnedFd) -> zmq::Result<()> {
+        self.socket.set_int(option::USE_FD, descriptor.as_raw_fd())?;
+        // libzmq ignores the address of a descriptor, but parses it: a wildcard port must not stand there.
+        let address = match address {
+            Address::Tcp { .. } => "tcp://127.0.0.1:1".to_owned(),
+            other => other.to_string(),
+        };
+        let bound = self.socket.bind(&address);
+        let reset = self.socket.set_int(option::USE_FD, -1);
+        if bound.is_ok() {
+            let _owned_by_libzmq = descriptor.into_raw_fd();
+        }
+        bound.and(reset)
+    }
+
+    /// Stops listening and connecting. What has arrived stays readable.
+    pub fn detach(&mut self) {
+        for endpoint in self.bound.drain(..) {
+            let _ = self.socket.unbind(&endpoint);
+        }
+        for endpoint in self.connected.drain(..) {
+            let _ = self.socket.disconnect(&endpoint);
+        }
+    }
+}
+
+impl Drop for OpenSocket {
+    /// Ends the monitoring first: libzmq's I/O thread would wait for ever to report the end of a connection to a reader that
+    /// has gone, and with it every other socket of the context.
+    fn drop(&mut self) {
+        let _ = self.monitor.detach(&self.socket);
+    }
+}
+
+fn subscribe(socket: &Socket, socket_type: SocketType, topic: &str) -> zmq::Result<()> {
+    if socket_type == SocketType::Dish {
+        let group = std::ffi::CString::new(topic).map_err(|_| zmq::Error::from_errno(libc::EINVAL))?;
+        return socket.join(&group);
+    }
+    socket.set_bytes(option::SUBSCRIBE, topic.as_bytes())
+}
+
+/// A port of every TCP endpoint that is bound, for `listenportfilename`; in the plan's order.
+#[must_use]
+pub fn bound_ports(listeners: &[Option<Listener>]) -> Vec<u16> {
+    listeners.iter().flatten().filter_map(Listener::port).collect()
+}
+
+/// Whether an endpoint can be reached from other machines, for warnings.
+#[must_use]
+pub fn is_local(address: &Address) -> bool {
+    match address {
+        Address::Ipc(_) | Address::Inproc(_) => true,
+        Address::Tcp { host: Host::Ipv4(ip), .. } => ip.is_loopback(),
+        Address::Tcp { host: Host::Ipv6(ip, _), .. } => ip.is_loopback(),
+        Address::Tcp { host: Host::Name(name), .. } => name == "localhost" || name == "lo",
+        Address::Tcp { host: Host::Any, .. } => false,
+    }
+}

@@ -1,0 +1,165 @@
+//! The socket types that log messages can travel on.
+
+use std::ffi::c_int;
+use std::fmt;
+
+use super::endpoint::Side;
+use crate::sys::zmq::{self, kind};
+
+/// A socket type, by its name in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketType {
+    /// Publishes to every subscriber.
+    Pub,
+    /// Shares out to one peer each.
+    Push,
+    /// Shares out to one peer each, and could be answered.
+    Dealer,
+    /// Publishes to groups (draft).
+    Radio,
+    /// Thread-safe DEALER (draft).
+    Client,
+    /// Thread-safe PUSH (draft).
+    Scatter,
+    /// Receives what PUSH shares out.
+    Pull,
+    /// Receives what it subscribed to.
+    Sub,
+    /// Receives from DEALER peers, and knows which one.
+    Router,
+    /// Receives from groups (draft).
+    Dish,
+    /// Receives from CLIENT peers (draft).
+    Server,
+    /// Receives what SCATTER shares out (draft).
+    Gather,
+}
+
+/// The types an action can have.
+pub const SENDING: &[&str] = &["PUB", "PUSH", "DEALER", "RADIO", "CLIENT", "SCATTER"];
+/// The types an input can have.
+pub const RECEIVING: &[&str] = &["PULL", "SUB", "ROUTER", "DISH", "SERVER", "GATHER"];
+
+const ALL: [(&str, SocketType); 12] = [
+    ("PUB", SocketType::Pub),
+    ("PUSH", SocketType::Push),
+    ("DEALER", SocketType::Dealer),
+    ("RADIO", SocketType::Radio),
+    ("CLIENT", SocketType::Client),
+    ("SCATTER", SocketType::Scatter),
+    ("PULL", SocketType::Pull),
+    ("SUB", SocketType::Sub),
+    ("ROUTER", SocketType::Router),
+    ("DISH", SocketType::Dish),
+    ("SERVER", SocketType::Server),
+    ("GATHER", SocketType::Gather),
+];
+
+/// Why a type cannot be used here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SocketTypeError {
+    /// No such type.
+    #[error("\"{0}\" is not a socket type")]
+    Unknown(String),
+    /// A draft type on a libzmq without the draft API.
+    #[error("socktype \"{0}\" is a draft socket type, and the installed libzmq {1} was built without drafts")]
+    NoDrafts(SocketType, String),
+}
+
+impl SocketType {
+    /// The type of this name, in any case.
+    pub fn parse(name: &str) -> Result<Self, SocketTypeError> {
+        ALL.iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, found)| *found)
+            .ok_or_else(|| SocketTypeError::Unknown(name.to_owned()))
+    }
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+
+    /// Refuses a type that the libzmq at run time lacks.
+    pub fn require_available(self) -> Result<(), SocketTypeError> {
+        if self.is_draft() && !zmq::has("draft") {
+            let (major, minor, patch) = zmq::version();
+            return Err(SocketTypeError::NoDrafts(self, format!("{major}.{minor}.{patch}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the type is part of libzmq's draft API.
+    #[must_use]
+    pub const fn is_draft(self) -> bool {
+        matches!(self, Self::Radio | Self::Client | Self::Scatter | Self::Dish | Self::Server | Self::Gather)
+    }
+
+    /// The side this type takes where the endpoint does not say.
+    #[must_use]
+    pub const fn natural_side(self) -> Side {
+        match self {
+            Self::Pub | Self::Radio | Self::Pull | Self::Router | Self::Server | Self::Gather => Side::Bind,
+            Self::Push | Self::Dealer | Self::Client | Self::Scatter | Self::Sub | Self::Dish => Side::Connect,
+        }
+    }
+
+    /// Whether every peer gets every message, so that nobody there is no reason to wait.
+    #[must_use]
+    pub const fn is_publisher(self) -> bool {
+        matches!(self, Self::Pub | Self::Radio)
+    }
+
+    /// Whether it receives by topic.
+    #[must_use]
+    pub const fn is_subscriber(self) -> bool {
+        matches!(self, Self::Sub | Self::Dish)
+    }
+
+    /// libzmq's number. A publisher is an XPUB inside: it sees its subscriptions, and can wait for a full subscriber.
+    #[must_use]
+    pub const fn kind(self) -> c_int {
+        match self {
+            Self::Pub => kind::XPUB,
+            Self::Push => kind::PUSH,
+            Self::Dealer => kind::DEALER,
+            Self::Radio => kind::RADIO,
+            Self::Client => kind::CLIENT,
+            Self::Scatter => kind::SCATTER,
+            Self::Pull => kind::PULL,
+            Self::Sub => kind::SUB,
+            Self::Router => kind::ROUTER,
+            Self::Dish => kind::DISH,
+            Self::Server => kind::SERVER,
+            Self::Gather => kind::GATHER,
+        }
+    }
+}
+
+impl fmt::Display for SocketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configurable_name_is_a_type() {
+        for name in SENDING.iter().chain(RECEIVING) {
+            assert_eq!(SocketType::parse(&name.to_lowercase()).unwrap().name(), *name);
+        }
+        assert!(SocketType::parse("BOGUS").is_err());
+    }
+
+    #[test]
+    fn draft_types_follow_the_library_at_run_time() {
+        for (_, socket_type) in ALL {
+            let expected = !socket_type.is_draft() || zmq::has("draft");
+            assert_eq!(socket_type.require_available().is_ok(), expected, "{socket_type}");
+        }
+    }
+}

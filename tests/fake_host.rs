@@ -1,0 +1,230 @@
+//! The modules in a fake host (tests/support/fake_host.c): what the real daemon cannot be driven to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory with a fake host and copies of the module.
+struct Bench {
+    directory: tempfile::TempDir,
+}
+
+fn built_module(name: &str) -> PathBuf {
+    let directory = std::env::var_os("RSYSLOG_ZMQ_MODULES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/modules"), PathBuf::from);
+    let path = directory.join(name);
+    assert!(path.exists(), "{} is not there: run `make build` first", path.display());
+    path
+}
+
+impl Bench {
+    /// Compiles the fake host with these macros defined.
+    fn new(defines: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fake_host.c");
+        let compiled = Command::new("cc")
+            .args(["-Wall", "-Wextra", "-Wno-cast-function-type", "-rdynamic", "-o"])
+            .arg(directory.path().join("host"))
+            .arg(source)
+            .args(defines.iter().map(|define| format!("-D{define}")))
+            .arg("-ldl")
+            .output()
+            .unwrap();
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A copy of a module under a name of its own.
+    fn copy(&self, module: &str, name: &str) -> PathBuf {
+        let to = self.path(name);
+        std::fs::copy(built_module(module), &to).unwrap();
+        to
+    }
+
+    fn run(&self, module: &Path, arguments: &[&str]) -> Output {
+        Command::new(self.path("host")).arg(module).args(arguments).output().unwrap()
+    }
+
+    fn lines(&self, module: &Path, arguments: &[&str]) -> Vec<String> {
+        let output = self.run(module, arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code().is_some(), "the host crashed: {:?}\n{text}{errors}", output.status);
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[track_caller]
+fn assert_lines(lines: &[String], wanted: &[&str]) {
+    for wanted in wanted {
+        assert!(lines.iter().any(|line| line == wanted), "no line {wanted:?} in {lines:#?}");
+    }
+}
+
+#[test]
+fn both_roles_load_and_unknown_entry_points_are_optional_ones() {
+    let bench = Bench::new(&[]);
+    let unknown = ["load", "doAction", "endTransaction", "setActionInfo", "somethingOfNextYear"];
+    let lines = bench.lines(&bench.copy("imczmq.so", "imczmq.so"), &unknown);
+    assert_lines(
+        &lines,
+        &[
+            "modInit 0 version 6",
+            "type 0 keep 1 id yes name imczmq",
+            "feature 1: -2003, 2: 0, 77: -2003",
+            "no doAction: -1004",
+            "no somethingOfNextYear: -1004",
+        ],
+    );
+    let lines = bench.lines(&bench.copy("omczmq.so", "omzmq.so"), &unknown);
+    assert_lines(
+        &lines,
+        &[
+            "type 1 keep 1 id yes name omzmq",
+            "feature 1: 0, 2: -2003, 77: -2003",
+            "no endTransaction: -1004",
+            "no setActionInfo: -1004",
+        ],
+    );
+}
+
+#[test]
+fn a_file_name_without_a_role_is_refused_with_one_line() {
+    let bench = Bench::new(&[]);
+    let lines = bench.lines(&bench.copy("imczmq.so", "zeromq.so"), &["load"]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[0].starts_with("error: rsyslog-zmq was loaded as \"zeromq.so\", but its file name must begin with im")
+    );
+    assert_eq!(lines[1], "modInit -2068 version 0");
+}
+
+#[test]
+fn one_file_loaded_through_two_links_is_refused_and_two_copies_are_not() {
+    let bench = Bench::new(&[]);
+    let first = bench.copy("omczmq.so", "omczmq.so");
+    let link = bench.path("omother.so");
+    std::os::unix::fs::symlink(&first, &link).unwrap();
+    let lines = bench.lines(&first, &["again", link.to_str().unwrap()]);
+    assert!(lines.iter().any(|line| line.contains("loaded already under another name")), "{lines:#?}");
+    assert_eq!(lines.last().unwrap(), "modInit -2068 version 0");
+    let copy = bench.copy("imczmq.so", "imother.so");
+    let lines = bench.lines(&first, &["again", copy.to_str().unwrap()]);
+    assert_eq!(lines, ["modInit 0 version 6", "modInit 0 version 6"]);
+}
+
+#[test]
+fn a_host_without_a_required_function_is_refused_with_its_name() {
+    let bench = Bench::new(&["WITHOUT_MSGDUP"]);
+    let output = bench.run(&bench.copy("imczmq.so", "imczmq.so"), &["load"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("this rsyslogd does not export MsgDup"), "{errors}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "modInit -2068 version 0\n");
+}
+
+#[test]
+fn an_unknown_version_of_a_required_interface_is_refused_with_one_line() {
+    let bench = Bench::new(&["GLBL_VERSION=99"]);
+    let lines = bench.lines(&bench.copy("imczmq.so", "imczmq.so"), &["load"]);
+    assert_eq!(
+        lines,
+        ["error: this rsyslogd's interface glbl has none of the versions 11, 10, 9", "modInit -2068 version 0",]
+    );
+}
+
+fn input(bench: &Bench) -> Vec<String> {
+    let module = bench.copy("imczmq.so", "imczmq.so");
+    let port_file = bench.path("port");
+    let seen = bench.path("seen");
+    std::fs::write(&seen, "").unwrap();
+    let arguments = ["input", "@tcp://127.0.0.1:*", port_file.to_str().unwrap(), seen.to_str().unwrap(), "stop"];
+    let lines = bench.lines(&module, &arguments);
+    let port = std::fs::read_to_string(port_file).unwrap();
+    assert!(port.trim_end().parse::<u16>().is_ok_and(|port| port > 0), "{port:?}");
+    lines
+}
+
+#[test]
+fn an_input_goes_through_its_whole_life_and_stops_in_time() {
+    for defines in [
+        &["GLBL_VERSION=9"][..],
+        &["GLBL_VERSION=10", "STATSOBJ_VERSION=14"],
+        &["GLBL_VERSION=11", "STATSOBJ_VERSION=16"],
+    ] {
+        let lines = input(&Bench::new(defines));
+        assert_lines(
+            &lines,
+            &[
+                "newInpInst 0",
+                "checkCnf 0",
+                "activateCnfPrePrivDrop 0",
+                "activateCnf 0",
+                "counter submitted type 0 flags 1 aligned 1",
+                "counter connections_active type 0 flags 0 aligned 1",
+                "runInput 0",
+                "in time",
+                "statistics gone",
+                "afterRun 0",
+                "freeCnf 0",
+                "modExit 0",
+            ],
+        );
+        assert!(!lines.iter().any(|line| line.starts_with("error")), "{lines:#?}");
+    }
+}
+
+#[test]
+fn an_unknown_version_of_the_statistics_interface_costs_the_counters_only() {
+    let lines = input(&Bench::new(&["STATSOBJ_VERSION=99"]));
+    assert_lines(&lines, &["runInput 0", "in time", "modExit 0"]);
+    assert!(!lines.iter().any(|line| line.starts_with("statistics")), "{lines:#?}");
+}
+
+#[test]
+fn an_unknown_message_layout_is_said_once_and_the_slow_way_is_taken() {
+    let bench = Bench::new(&["UNKNOWN_LAYOUT"]);
+    let lines = input(&bench);
+    let said = lines.iter().filter(|line| line.contains("message layout is not known")).count();
+    assert_eq!(said, 1, "{lines:#?}");
+    assert_lines(&lines, &["runInput 0", "in time"]);
+}
+
+#[test]
+fn an_action_without_a_peer_refuses_whole_batches_and_ends_in_any_order() {
+    let bench = Bench::new(&[]);
+    let lines = bench.lines(&bench.copy("omczmq.so", "omczmq.so"), &["action", ">tcp://127.0.0.1:9"]);
+    assert_lines(
+        &lines,
+        &[
+            "newActInst 0",
+            "template RSYSLOG_ForwardFormat of 1",
+            "createWrkrInstance 0",
+            "tryResume -2007",
+            "commit of 4: -2007",
+            "replay 0: -2007",
+            "replay 3: -2007",
+            "first waited, replays at once",
+            "empty commit: 0",
+            "freeInstance 0",
+            "commit after: -2007",
+            "freeWrkrInstance 0",
+            "freeCnf 0",
+            "modExit 0",
+        ],
+    );
+}
+
+#[test]
+fn a_refused_object_leaves_nothing_behind() {
+    let bench = Bench::new(&[]);
+    for (module, answer) in [("imczmq.so", "newInpInst -2046"), ("omczmq.so", "newActInst -2046")] {
+        let lines = bench.lines(&bench.copy(module, module), &["refused"]);
+        assert_lines(&lines, &[answer, "left behind: nothing", "activateCnf 0", "freeCnf 0"]);
+        assert!(lines.iter().any(|line| line.starts_with("error: ") && line.contains("socktype")), "{lines:#?}");
+    }
+}
