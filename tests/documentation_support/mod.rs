@@ -46,6 +46,8 @@ pub enum Proof {
     Configuration(String),
     /// The program with these arguments.
     Program(String),
+    /// A running rsyslogd, in the situation that the test brings about.
+    Daemon,
     /// It is put together from texts in the sources.
     Sources,
 }
@@ -71,6 +73,7 @@ pub fn entries(page: &str) -> Vec<Entry> {
             let proof = match comment.split_once(": ") {
                 Some(("config", text)) => Proof::Configuration(text.to_owned()),
                 Some(("program", arguments)) => Proof::Program(arguments.to_owned()),
+                _ if comment == "daemon" => Proof::Daemon,
                 _ if comment == "source" => Proof::Sources,
                 _ => panic!("line {from}: {comment:?} is no proof"),
             };
