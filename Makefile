@@ -36,6 +36,7 @@ help:
 	@echo "make build     build the modules and the program into $(RELEASE)"
 	@echo "make demo      watch logs go from one rsyslogd to a terminal and to another rsyslogd, encrypted; under a minute"
 	@echo "make test      build and run every test, against the installed rsyslogd"
+	@echo "make soak      everything at once, peers coming and going, for MINUTES= (15): memory, descriptors, threads"
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
@@ -108,6 +109,13 @@ demo: deps build
 test: deps build
 	$(call install_packages,$(TEST_PACKAGES))
 	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --no-fail-fast
+
+# What only shows with time; it prints what it sees every ten seconds.
+MINUTES ?= 15
+.PHONY: soak
+soak: deps build
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_LONG=1 RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
+		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --nocapture --test-threads=1
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 

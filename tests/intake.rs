@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::kind;
 use rsyslog_zmq::transport::packing::pack;
 use support::{Certificates, Config, Daemon, Peer, Publisher, Record};
@@ -224,7 +225,7 @@ fn packed_frames_become_single_log_messages_and_hostile_ones_nothing() {
         let records: Vec<Vec<u8>> = (number..number + 50).map(|number| Record::number(number).bytes()).collect();
         number += 50;
         let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        peer.send(&[pack(b"", &records).unwrap().as_slice()]);
+        peer.send(&[pack(&mut Arena::default(), b"", &records).unwrap().as_slice()]);
     }
     daemon.assert_received(300);
     daemon.wait_for_counter("imczmq(in)", "frames_rejected", |rejected| rejected == 6);

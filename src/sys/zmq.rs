@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
+use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 /// Socket types by libzmq's numbers (zmq.h), the draft ones included.
@@ -42,6 +43,7 @@ pub mod option {
     pub const SUBSCRIBE: c_int = 6;
     pub const UNSUBSCRIBE: c_int = 7;
     pub const RCVMORE: c_int = 13;
+    pub const FD: c_int = 14;
     pub const EVENTS: c_int = 15;
     pub const TYPE: c_int = 16;
     pub const LINGER: c_int = 17;
@@ -405,6 +407,17 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Lets `write` put `length` bytes at `to`; what it leaves out is zero.
+    ///
+    /// # Safety
+    /// `length` bytes at `to` may be written, and nobody else reads or writes them meanwhile.
+    pub(super) unsafe fn fill(to: NonNull<u8>, length: usize, write: impl FnOnce(&mut Self)) {
+        let mut writer = Self { to: to.as_ptr(), left: length };
+        write(&mut writer);
+        // SAFETY: `to` has advanced by what was put in, so `left` bytes remain.
+        unsafe { writer.to.write_bytes(0, writer.left) };
+    }
+
     /// Puts these bytes in, as far as there is room.
     pub fn put(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(self.left);
@@ -446,13 +459,32 @@ impl Message {
         check(unsafe { zmq_sys::zmq_msg_init_size(raw.as_mut_ptr(), length) })?;
         // SAFETY: initialised by the line above.
         let mut message = Self { raw: unsafe { raw.assume_init() } };
-        // SAFETY: the message is live; the pointer is good for `length` bytes, which nothing else refers to.
+        // SAFETY: the message is live.
         let to = unsafe { zmq_sys::zmq_msg_data(&raw mut message.raw) }.cast::<u8>();
-        let mut writer = Writer { to, left: length };
-        write(&mut writer);
-        // SAFETY: `to` has advanced by what was put in, so `left` bytes of the message remain.
-        unsafe { writer.to.write_bytes(0, writer.left) };
+        if let Some(to) = NonNull::new(to) {
+            // SAFETY: the pointer is good for `length` bytes, which nothing else refers to.
+            unsafe { Writer::fill(to, length, write) };
+        }
         Ok(message)
+    }
+
+    /// A message whose content lies elsewhere. `ENOMEM` is the only error; `gone` is not called then.
+    ///
+    /// # Safety
+    /// The bytes stay alive and unchanged until libzmq calls `gone` with `hint`, once and in any thread.
+    pub(super) unsafe fn of(
+        start: NonNull<u8>,
+        length: usize,
+        gone: unsafe extern "C" fn(*mut c_void, *mut c_void),
+        hint: *mut c_void,
+    ) -> Result<Self> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: zmq_msg_init_data initialises the memory it is given where it succeeds; the rest is the caller's promise.
+        check(unsafe {
+            zmq_sys::zmq_msg_init_data(raw.as_mut_ptr(), start.as_ptr().cast(), length, Some(gone), hint)
+        })?;
+        // SAFETY: initialised by the line above.
+        Ok(Self { raw: unsafe { raw.assume_init() } })
     }
 
     /// A second handle on the same content: nothing is copied but the handle (short messages are copied whole).
