@@ -172,6 +172,34 @@ uninstall:
 	rm -f $(DESTDIR)$(FISH_COMPLETIONS)/rsyslog-zmq.fish $(DESTDIR)$(UNITDIR)/rsyslog-zmq-metrics.service
 	rm -rf $(DESTDIR)$(DOCDIR)
 
+# --- packages -------------------------------------------------------------------------------------------------------
+
+# What building the packages and trying them out needs beside $(PACKAGES).
+DEB_PACKAGES      := debhelper dpkg-dev libclang-dev libzmq3-dev pkg-config lintian
+RPM_PACKAGES      := rpm libclang-dev libzmq3-dev pkg-config
+TEST_DEB_PACKAGES := debootstrap autopkgtest
+
+VERSION     := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+DEB_DIR     := $(abspath $(TARGET_DIR))/deb
+DEB_SOURCE  := $(DEB_DIR)/rsyslog-zmq-$(VERSION)
+RPM_DIR     := $(abspath $(TARGET_DIR))/rpm
+
+# Cargo writes into its home even where it is offline; the crates are fetched before, the packages are built without a network.
+# A cargo that no Debian package brought (rustup's) is not looked for in Build-Depends.
+.PHONY: deb
+deb:
+	$(call install_packages,$(DEB_PACKAGES))
+	rm -rf $(DEB_DIR)
+	CARGO=$(CARGO) packaging/stage-source.sh $(DEB_SOURCE)
+	cp -a $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
+	CARGO=$(CARGO) packaging/linked-crates.sh $(DEB_SOURCE) >> $(DEB_SOURCE)/debian/copyright
+	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
+		DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" \
+		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$$(dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)}" \
+		dpkg-buildpackage -b -us -uc
+	lintian --fail-on warning $(DEB_DIR)/*.changes
+	@ls -1 $(DEB_DIR)/*.deb $(DEB_DIR)/*.changes
+
 .PHONY: clean
 clean:
 	$(CARGO) clean
