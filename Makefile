@@ -39,6 +39,9 @@ help:
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
+	@echo "make deb       build Debian packages in $(TARGET_DIR)/deb; make test-deb tries them in a chroot: SUITES= (bookworm)"
+	@echo "make rpm       build RPM packages in $(TARGET_DIR)/rpm"
+	@echo "make demo-hardened  the demo under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service"
 	@echo "make deps      install the Debian packages that building and testing need, if any is missing"
 	@echo "make clean     remove what was built"
 
@@ -177,7 +180,7 @@ uninstall:
 # What building the packages and trying them out needs beside $(PACKAGES).
 DEB_PACKAGES      := debhelper dpkg-dev libclang-dev libzmq3-dev pkg-config lintian
 RPM_PACKAGES      := rpm libclang-dev libzmq3-dev pkg-config
-TEST_DEB_PACKAGES := debootstrap autopkgtest
+TEST_DEB_PACKAGES := debootstrap
 
 VERSION     := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 DEB_DIR     := $(abspath $(TARGET_DIR))/deb
@@ -193,12 +196,45 @@ deb:
 	CARGO=$(CARGO) packaging/stage-source.sh $(DEB_SOURCE)
 	cp -a $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	CARGO=$(CARGO) packaging/linked-crates.sh $(DEB_SOURCE) >> $(DEB_SOURCE)/debian/copyright
-	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
+	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR=$(DEB_DIR)-cargo \
 		DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" \
 		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$$(dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)}" \
 		dpkg-buildpackage -b -us -uc
-	lintian --fail-on warning $(DEB_DIR)/*.changes
+	lintian --allow-root --fail-on error,warning $(DEB_DIR)/*.changes
 	@ls -1 $(DEB_DIR)/*.deb $(DEB_DIR)/*.changes
+
+# On a host that has no rpm database of its own, such as Debian, rpmbuild cannot know what is installed.
+.PHONY: rpm
+rpm:
+	$(call install_packages,$(RPM_PACKAGES))
+	rm -rf $(RPM_DIR)
+	mkdir -p $(RPM_DIR)/SOURCES
+	CARGO=$(CARGO) packaging/stage-source.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	CARGO=$(CARGO) packaging/linked-crates.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION) > $(RPM_DIR)/crates
+	mv $(RPM_DIR)/crates $(RPM_DIR)/rsyslog-zmq-$(VERSION)/LICENSES.crates
+	tar -C $(RPM_DIR) -czf $(RPM_DIR)/SOURCES/rsyslog-zmq-$(VERSION).tar.gz rsyslog-zmq-$(VERSION)
+	rm -rf $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
+		rpmbuild -bb $$(command -v dpkg-query > /dev/null && echo --nodeps) --define "_topdir $(RPM_DIR)" \
+		--define "project_version $(VERSION)" packaging/rpm/rsyslog-zmq.spec
+	@ls -1 $(RPM_DIR)/RPMS/*/*.rpm
+
+# SUITES= are releases of Debian. Needs root, and a mirror for apt.
+SUITES ?= bookworm
+.PHONY: test-deb
+test-deb:
+	$(call install_packages,$(TEST_DEB_PACKAGES))
+	@[[ -n "$(wildcard $(DEB_DIR)/*.changes)" ]] || $(MAKE) --no-print-directory deb
+	for suite in $(SUITES); do packaging/test-deb.sh $$suite; done
+
+# The demo with rsyslogd under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service.
+.PHONY: demo-hardened
+demo-hardened: deps build
+	tests/support/hardened/build.sh $(abspath $(TARGET_DIR))/hardened
+	for unit in debian-13 ubuntu-24.04; do \
+		RSYSLOG_ZMQ_DEMO_LAUNCHER="$(abspath $(TARGET_DIR))/hardened $$unit" \
+		RSYSLOG_ZMQ_PROGRAM=$(abspath $(RELEASE)/rsyslog-zmq) RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) bash tests/demo.sh; \
+	done
 
 .PHONY: clean
 clean:

@@ -51,10 +51,7 @@ fn client(certificates: &Certificates, own: &str, endpoint: &str) -> Peer {
 
 fn push(daemon: &Daemon, certificates: &Certificates, endpoint: &str, number: usize) {
     let peer = client(certificates, "client", endpoint);
-    assert_eq!(
-        peer.await_event(event::HANDSHAKE_SUCCEEDED | event::HANDSHAKE_FAILED_AUTH),
-        event::HANDSHAKE_SUCCEEDED
-    );
+    assert_eq!(peer.await_event(event::HANDSHAKE_SUCCEEDED | event::HANDSHAKE_FAILED_AUTH), event::HANDSHAKE_SUCCEEDED);
     peer.send(&[&Record::number(number).bytes()]);
     daemon.assert_received(number + 1);
 }
