@@ -7,7 +7,8 @@
 # an archive, so that the next run is quicker. Needs root, on a Debian host. What happens there:
 #
 #   1. rsyslog and rsyslog-czmq of the distribution are installed, and the state of the file system is written down
-#   2. the packages take the place of rsyslog-czmq; the tests of debian/tests and the demo run with what is installed
+#   2. the packages take the place of rsyslog-czmq; the tests of debian/tests run with what is installed, the demo also under
+#      the restrictions of hardened units
 #   3. rsyslog-czmq takes their place again: its modules are as they were
 #   4. the packages are installed once more and purged: nothing is left, and rsyslogd works
 set -euo pipefail
@@ -49,8 +50,10 @@ fi
 rm -rf "$root"
 mkdir -p "$root"
 tar --extract --directory="$root" --file="$work/base.tar"
-trap 'umount -R "$root/proc" "$root/dev" 2> /dev/null || true; rm -rf --one-file-system "$root"' EXIT
+trap 'umount -R "$root" 2> /dev/null || true; rm -rf --one-file-system "$root"' EXIT
 
+# A root of its own, for what is mounted within.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
@@ -103,6 +106,14 @@ inside dpkg --verify rsyslog-zmq rsyslog-zmq-tools
 for file in load round-trip curve; do
     say "debian/tests/$file"
     inside "/source/debian/tests/$file"
+done
+
+for unit in debian-13 ubuntu-24.04; do
+    say "the same under the restrictions of $unit's rsyslog.service"
+    [[ -x $root/source/hardened ]] || LDFLAGS=-static "$top/tests/support/hardened/build.sh" "$root/source/hardened"
+    inside RSYSLOG_ZMQ_DEMO_LAUNCHER="/source/hardened $unit" /source/debian/tests/curve > "$work/hardened.log" 2>&1 \
+        || { cat "$work/hardened.log" >&2; exit 1; }
+    grep "records were sent" "$work/hardened.log"
 done
 
 say "the AppArmor rules"
