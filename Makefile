@@ -41,7 +41,7 @@ help:
 	@echo "make uninstall remove it again"
 	@echo "make deb       build Debian packages in $(TARGET_DIR)/deb; make test-deb tries them in a chroot: SUITES= (bookworm)"
 	@echo "make rpm       build RPM packages in $(TARGET_DIR)/rpm"
-	@echo "make demo-hardened  the demo under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service"
+	@echo "make test-hardened  tests and demo under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service"
 	@echo "make deps      install the Debian packages that building and testing need, if any is missing"
 	@echo "make clean     remove what was built"
 
@@ -227,14 +227,11 @@ test-deb:
 	@[[ -n "$(wildcard $(DEB_DIR)/*.changes)" ]] || $(MAKE) --no-print-directory deb
 	for suite in $(SUITES); do packaging/test-deb.sh $$suite; done
 
-# The demo with rsyslogd under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service.
-.PHONY: demo-hardened
-demo-hardened: deps build
-	tests/support/hardened/build.sh $(abspath $(TARGET_DIR))/hardened
-	for unit in debian-13 ubuntu-24.04; do \
-		RSYSLOG_ZMQ_DEMO_LAUNCHER="$(abspath $(TARGET_DIR))/hardened $$unit" \
-		RSYSLOG_ZMQ_PROGRAM=$(abspath $(RELEASE)/rsyslog-zmq) RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) bash tests/demo.sh; \
-	done
+# The tests and the demo with rsyslogd under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service.
+.PHONY: test-hardened
+test-hardened: deps build
+	CARGO=$(CARGO) CARGO_FLAGS="$(CARGO_FLAGS)" RSYSLOG_ZMQ_PROGRAM=$(abspath $(RELEASE)/rsyslog-zmq) \
+		RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) tests/support/hardened/run.sh debian-13 ubuntu-24.04
 
 .PHONY: clean
 clean:
