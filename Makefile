@@ -183,12 +183,13 @@ RPM_PACKAGES      := rpm libclang-dev libzmq3-dev pkg-config
 TEST_DEB_PACKAGES := debootstrap
 
 VERSION     := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+DEB_PROFILES = $(shell dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)
 DEB_DIR     := $(abspath $(TARGET_DIR))/deb
 DEB_SOURCE  := $(DEB_DIR)/rsyslog-zmq-$(VERSION)
 RPM_DIR     := $(abspath $(TARGET_DIR))/rpm
 
-# Cargo writes into its home even where it is offline; the crates are fetched before, the packages are built without a network.
-# A cargo that no Debian package brought (rustup's) is not looked for in Build-Depends.
+# The crates are fetched first; the packages are built from them without a network. A cargo that no Debian package brought
+# (rustup's) is not looked for in Build-Depends.
 .PHONY: deb
 deb:
 	$(call install_packages,$(DEB_PACKAGES))
@@ -198,7 +199,7 @@ deb:
 	CARGO=$(CARGO) packaging/linked-crates.sh $(DEB_SOURCE) >> $(DEB_SOURCE)/debian/copyright
 	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR=$(DEB_DIR)-cargo \
 		DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" \
-		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$$(dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)}" \
+		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$(DEB_PROFILES)}" \
 		dpkg-buildpackage -b -us -uc
 	lintian --allow-root --fail-on error,warning $(DEB_DIR)/*.changes
 	@ls -1 $(DEB_DIR)/*.deb $(DEB_DIR)/*.changes

@@ -7,8 +7,8 @@
 # an archive, so that the next run is quicker. Needs root, on a Debian host. What happens there:
 #
 #   1. rsyslog and rsyslog-czmq of the distribution are installed, and the state of the file system is written down
-#   2. the packages take the place of rsyslog-czmq; the tests of debian/tests run with what is installed, the demo also under
-#      the restrictions of hardened units
+#   2. the packages take the place of rsyslog-czmq, and their own, as in an upgrade; the tests of debian/tests run with what is
+#      installed, the demo also under the restrictions of hardened units
 #   3. rsyslog-czmq takes their place again: its modules are as they were
 #   4. the packages are installed once more and purged: nothing is left, and rsyslogd works
 set -euo pipefail
@@ -102,6 +102,11 @@ inside dpkg --verify rsyslog-zmq rsyslog-zmq-tools
 [[ $(inside stat -c '%a %U:%G' /etc/rsyslog/curve.d/clients) == "755 root:root" ]]
 [[ $(inside stat -c '%a %U:%G' /etc/rsyslog-zmq) == "750 root:rsyslog-zmq" ]]
 ! installed | grep '^rsyslog-czmq .* installed' || { echo "rsyslog-czmq is still there" >&2; exit 1; }
+
+inside rsyslog-zmq cert new /etc/rsyslog/curve.d/kept > /dev/null 2>&1
+inside dpkg -i /packages/modules.deb /packages/tools.deb > "$work/upgrade.log" 2>&1 || { cat "$work/upgrade.log"; exit 1; }
+inside rsyslog-zmq cert verify /etc/rsyslog/curve.d/kept
+inside rm /etc/rsyslog/curve.d/kept /etc/rsyslog/curve.d/kept_secret
 
 for file in load round-trip curve; do
     say "debian/tests/$file"
