@@ -151,7 +151,7 @@ say "Logs, live" \
     > >(tee "$dir/shown" | sed -u 's/^/   | /') 2> "$dir/tail.err" &
 tail_process=$!
 children+=("$tail_process")
-wait_until "the subscriber's connection" grep -q "connected to" "$dir/tail.err"
+wait_until "the subscriber's connection" grep -qs "connected to" "$dir/tail.err"
 # Its subscriptions travel right behind the handshake, on the same connection.
 sleep 0.5
 for ((round = 0; round < rounds; round++)); do
