@@ -217,7 +217,7 @@ rpm:
 	rm -rf $(RPM_DIR)/rsyslog-zmq-$(VERSION)
 	env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
 		rpmbuild -bb $$(command -v dpkg-query > /dev/null && echo --nodeps) --define "_topdir $(RPM_DIR)" \
-		--define "project_version $(VERSION)" packaging/rpm/rsyslog-zmq.spec
+		--define "project_version $(VERSION)" --define "cargo_target_dir $(RPM_DIR)-cargo" packaging/rpm/rsyslog-zmq.spec
 	@ls -1 $(RPM_DIR)/RPMS/*/*.rpm
 
 # SUITES= are releases of Debian. Needs root, and a mirror for apt.
