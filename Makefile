@@ -40,6 +40,9 @@ help:
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
+	@echo "make deb       build Debian packages in $(TARGET_DIR)/deb; make test-deb tries them in a chroot: SUITES= (bookworm)"
+	@echo "make rpm       build RPM packages in $(TARGET_DIR)/rpm"
+	@echo "make test-hardened  tests and demo under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service"
 	@echo "make deps      install the Debian packages that building and testing need, if any is missing"
 	@echo "make clean     remove what was built"
 
@@ -179,6 +182,65 @@ uninstall:
 	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/rsyslog-zmq $(DESTDIR)$(ZSH_COMPLETIONS)/_rsyslog-zmq
 	rm -f $(DESTDIR)$(FISH_COMPLETIONS)/rsyslog-zmq.fish $(DESTDIR)$(UNITDIR)/rsyslog-zmq-metrics.service
 	rm -rf $(DESTDIR)$(DOCDIR)
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+# What building the packages and trying them out needs beside $(PACKAGES).
+DEB_PACKAGES      := debhelper dpkg-dev libclang-dev libzmq3-dev pkg-config lintian
+RPM_PACKAGES      := rpm libclang-dev libzmq3-dev pkg-config
+TEST_DEB_PACKAGES := debootstrap
+
+VERSION     := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+DEB_PROFILES = $(shell dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)
+DEB_DIR     := $(abspath $(TARGET_DIR))/deb
+DEB_SOURCE  := $(DEB_DIR)/rsyslog-zmq-$(VERSION)
+RPM_DIR     := $(abspath $(TARGET_DIR))/rpm
+
+# The crates are fetched first; the packages are built from them without a network. A cargo that no Debian package brought
+# (rustup's) is not looked for in Build-Depends.
+.PHONY: deb
+deb:
+	$(call install_packages,$(DEB_PACKAGES))
+	rm -rf $(DEB_DIR)
+	CARGO=$(CARGO) packaging/stage-source.sh $(DEB_SOURCE)
+	cp -a $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
+	CARGO=$(CARGO) packaging/linked-crates.sh $(DEB_SOURCE) >> $(DEB_SOURCE)/debian/copyright
+	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR=$(DEB_DIR)-cargo \
+		DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" \
+		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$(DEB_PROFILES)}" \
+		dpkg-buildpackage -b -us -uc
+	lintian --allow-root --fail-on error,warning $(DEB_DIR)/*.changes
+	@ls -1 $(DEB_DIR)/*.deb $(DEB_DIR)/*.changes
+
+# On a host that has no rpm database of its own, such as Debian, rpmbuild cannot know what is installed.
+.PHONY: rpm
+rpm:
+	$(call install_packages,$(RPM_PACKAGES))
+	rm -rf $(RPM_DIR)
+	mkdir -p $(RPM_DIR)/SOURCES
+	CARGO=$(CARGO) packaging/stage-source.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	CARGO=$(CARGO) packaging/linked-crates.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION) > $(RPM_DIR)/crates
+	mv $(RPM_DIR)/crates $(RPM_DIR)/rsyslog-zmq-$(VERSION)/LICENSES.crates
+	tar -C $(RPM_DIR) -czf $(RPM_DIR)/SOURCES/rsyslog-zmq-$(VERSION).tar.gz rsyslog-zmq-$(VERSION)
+	rm -rf $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
+		rpmbuild -bb $$(command -v dpkg-query > /dev/null && echo --nodeps) --define "_topdir $(RPM_DIR)" \
+		--define "project_version $(VERSION)" --define "cargo_target_dir $(RPM_DIR)-cargo" packaging/rpm/rsyslog-zmq.spec
+	@ls -1 $(RPM_DIR)/RPMS/*/*.rpm
+
+# SUITES= are releases of Debian. Needs root, and a mirror for apt.
+SUITES ?= bookworm
+.PHONY: test-deb
+test-deb:
+	$(call install_packages,$(TEST_DEB_PACKAGES))
+	@[[ -n "$(wildcard $(DEB_DIR)/*.changes)" ]] || $(MAKE) --no-print-directory deb
+	for suite in $(SUITES); do packaging/test-deb.sh $$suite; done
+
+# The tests and the demo with rsyslogd under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service.
+.PHONY: test-hardened
+test-hardened: deps build
+	CARGO=$(CARGO) CARGO_FLAGS="$(CARGO_FLAGS)" RSYSLOG_ZMQ_PROGRAM=$(abspath $(RELEASE)/rsyslog-zmq) \
+		RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) tests/support/hardened/run.sh debian-13 ubuntu-24.04
 
 .PHONY: clean
 clean:

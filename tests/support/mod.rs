@@ -8,6 +8,7 @@
 pub mod certificates;
 pub mod daemon;
 pub mod feed;
+pub mod hardened;
 pub mod memcheck;
 pub mod modules;
 pub mod peer;
