@@ -36,6 +36,7 @@ help:
 	@echo "make build     build the modules and the program into $(RELEASE)"
 	@echo "make demo      watch logs go from one rsyslogd to a terminal and to another rsyslogd, encrypted; under a minute"
 	@echo "make test      build and run every test, against the installed rsyslogd"
+	@echo "make test-hosts  run the host tests on each rsyslogd that RSYSLOGD_UNDER_TEST=/path[:/path..] names"
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
@@ -108,6 +109,26 @@ demo: deps build
 test: deps build
 	$(call install_packages,$(TEST_PACKAGES))
 	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --no-fail-fast
+
+# --- other hosts ----------------------------------------------------------------------------------------------------
+
+# What has to work in each release, and then every other test that is about the host, on each daemon in turn.
+HOST_TESTS ?= loading round_trip delivery counters shutdown admission authentication configuration intake flow \
+	defects_input defects_output defects_output_security foreign_peers
+
+.PHONY: test-hosts
+test-hosts: build
+	@[[ -n "$${RSYSLOGD_UNDER_TEST:-}" ]] || { echo "RSYSLOGD_UNDER_TEST names no rsyslogd to test" >&2; exit 1; }
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --test hosts
+	@failed=(); \
+	IFS=: read -r -a daemons <<< "$$RSYSLOGD_UNDER_TEST"; \
+	for daemon in "$${daemons[@]}"; do \
+		echo "--- $$daemon: $$("$$daemon" -v | head -n 1)"; \
+		RSYSLOGD="$$daemon" RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) \
+			$(CARGO) test $(CARGO_FLAGS) --no-fail-fast $(addprefix --test ,$(HOST_TESTS)) || failed+=("$$daemon"); \
+	done; \
+	echo "host tests ran on:"; printf '  %s\n' "$${daemons[@]}"; \
+	[[ $${#failed[@]} -eq 0 ]] || { echo "failed on:"; printf '  %s\n' "$${failed[@]}"; exit 1; }
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 

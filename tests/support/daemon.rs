@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::feed::{Feeder, Record, feed};
 use super::wait::{LONG, SHORT, becomes_true, wait_until};
-use super::{memcheck, modules, statistics};
+use super::{Host, memcheck, modules, statistics};
 
 /// In front of every configuration: rsyslog's own messages to a file of their own and nowhere else, and the templates that
 /// tests write with. `sequence` prints only the number of a [`super::Record`]. One worker keeps the order.
@@ -44,19 +44,25 @@ if $msg startswith " 99999999" then { action(type="omfile" file="{dir}/probes" t
 action(type="omfile" file="{dir}/received" template="sequence")"#;
 
 /// A configuration and how rsyslogd is to be started with it. In the text, `{feed}`, `{stats}` and `{receive}` stand for
-/// ready parts, `{dir}` for the daemon's directory, `{distro}` for the directory of the distribution's modules, `{modules}`
+/// ready parts, `{dir}` for the daemon's directory, `{distro}` for the directory of the daemon's own modules, `{modules}`
 /// for that of the modules under test, and `{NAME}` for what [`Config::with`] says.
 pub struct Config {
     text: String,
     values: Vec<(String, String)>,
     memcheck: bool,
     launcher: Vec<String>,
+    host: Host,
 }
 
 impl Config {
-    /// A configuration with this text.
+    /// A configuration with this text, for the daemon that `RSYSLOGD` names or the system's own.
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new(), memcheck: false, launcher: Vec::new() }
+        Self::on(&Host::current(), text)
+    }
+
+    /// A configuration with this text, for this daemon.
+    pub fn on(host: &Host, text: &str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new(), memcheck: false, launcher: Vec::new(), host: host.clone() }
     }
 
     /// Replaces `{name}` by `value`, in what earlier calls put in as well.
@@ -95,11 +101,11 @@ impl Config {
                 let mut command = Command::new(program);
                 let directory = directory.path().display().to_string();
                 command.args(arguments.iter().map(|word| word.replace("{dir}", &directory)));
-                command.arg(modules::rsyslogd()).arg(modules_argument());
+                command.arg(&self.host.daemon).arg(modules_argument(&self.host));
                 command
             }
-            None if self.memcheck => memcheck::command(directory.path()),
-            None => rsyslogd_command(),
+            None if self.memcheck => memcheck::command(directory.path(), &self.host),
+            None => rsyslogd_command(&self.host),
         };
         command
             .arg("-n")
@@ -127,7 +133,7 @@ impl Config {
             .replace("{inputstimeout}", "10000")
             .replace("{mainqueue}", "")
             .replace("{dir}", &directory.display().to_string())
-            .replace("{distro}", &modules::of_distribution().display().to_string())
+            .replace("{distro}", &self.host.modules.display().to_string())
             .replace("{modules}", &modules::under_test().display().to_string());
         let file = directory.join("rsyslog.conf");
         std::fs::write(&file, text).unwrap();
@@ -135,16 +141,16 @@ impl Config {
     }
 }
 
-/// rsyslogd with the modules under test in front of the distribution's.
-pub fn rsyslogd_command() -> Command {
-    let mut command = Command::new(modules::rsyslogd());
-    command.arg(modules_argument());
+/// rsyslogd with the modules under test in front of its own.
+pub fn rsyslogd_command(host: &Host) -> Command {
+    let mut command = Command::new(&host.daemon);
+    command.arg(modules_argument(host));
     command
 }
 
-/// The `-M` argument: modules under test win over the distribution's of the same name.
-pub fn modules_argument() -> String {
-    format!("-M{}:{}", modules::under_test().display(), modules::of_distribution().display())
+/// The `-M` argument: modules under test win over the daemon's of the same name.
+pub fn modules_argument(host: &Host) -> String {
+    format!("-M{}:{}", modules::under_test().display(), host.modules.display())
 }
 
 fn outputs(directory: &Path) -> (File, File) {
@@ -164,7 +170,7 @@ pub fn check_config(config: Config) -> Check {
     let directory = tempfile::tempdir().unwrap();
     let configuration = config.write(directory.path());
     let (out, error) = outputs(directory.path());
-    let mut child = rsyslogd_command()
+    let mut child = rsyslogd_command(&config.host)
         .arg("-N1")
         .arg(format!("-f{}", configuration.display()))
         .stdin(Stdio::null())
