@@ -4,7 +4,7 @@
 //! block, and lacks the draft types and the newer options, so contexts, sockets and messages are wrapped here directly.
 //! A [`Socket`] is `Send` but not `Sync`: it belongs to one thread at a time, as libzmq demands.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
@@ -625,6 +625,8 @@ impl<'a> PollItem<'a> {
 /// as none.
 pub fn poll(items: &mut [PollItem<'_>], timeout_ms: i64) -> Result<usize> {
     let count = c_int::try_from(items.len()).map_err(|_| Error(libc::EINVAL))?;
+    // A C long has 32 bits on some systems; 24 days are as good as any longer wait, since every caller goes round.
+    let timeout_ms = c_long::try_from(timeout_ms).unwrap_or(c_long::MAX);
     // SAFETY: PollItem is a transparent wrapper of zmq_pollitem_t; sockets in it are live for 'a, and the slice is ours.
     let ready = unsafe { zmq_sys::zmq_poll(items.as_mut_ptr().cast(), count, timeout_ms) };
     match usize::try_from(ready) {
