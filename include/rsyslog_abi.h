@@ -86,8 +86,7 @@ enum {
 enum {
 	ABI_SEVERITY_WARNING = 4,
 	ABI_SEVERITY_NOTICE = 5,
-	ABI_SEVERITY_INFO = 6,
-	ABI_SEVERITY_DEBUG = 7
+	ABI_SEVERITY_INFO = 6
 };
 
 /* --- configuration parameters: grammar/rainerscript.h, libestr.h --------------------------------------------- */
@@ -219,6 +218,9 @@ typedef rsRetVal abi_get_obj_interface_t(interface_t *pIf);
 /* --- functions that rsyslogd exports (nm -D), by name ----------------------------------------------------------- */
 typedef void abi_LogError_t(int errnum, int code, const char *fmt, ...);
 typedef void abi_LogMsg_t(int errnum, int code, int severity, const char *fmt, ...);
+
+/* to the debug log, where there is one; srcname ends in ".c". Absent from a host built with --enable-debugless. */
+typedef void abi_r_dbgprintf_t(const char *srcname, const char *fmt, ...);
 
 typedef struct cnfparamvals *abi_nvlstGetParams_t(struct nvlst *lst, struct cnfparamblk *params, struct cnfparamvals *vals);
 typedef void abi_cnfparamvalsDestruct_t(const struct cnfparamvals *vals, const struct cnfparamblk *params);

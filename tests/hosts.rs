@@ -33,6 +33,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a record arrives as it was written, with its metadata", a_record_arrives_as_written),
     ("a record over maxMessageSize is truncated by the host", an_oversized_record_is_truncated),
     ("both modules' counters are in impstats", counters_are_in_impstats),
+    ("connections that come and go leave room in rsyslog's own log", a_crowd_leaves_room_in_the_log),
     ("a hangup changes nothing for the messages", a_hangup_changes_nothing),
     ("an absent peer suspends the action, and nothing is lost or twice when it comes", an_absent_peer_suspends),
     ("several workers deliver everything once", several_workers_deliver_once),
@@ -282,6 +283,27 @@ fn counters_are_in_impstats(host: &Host) {
     sender.stop();
     receiver.wait_for_counter("imczmq(in)", "connections_active", |seen| seen == 0);
     receiver.stop();
+}
+
+fn a_crowd_leaves_room_in_the_log(host: &Host) {
+    let certificates = Certificates::new();
+    let [server, _] = curve(&certificates);
+    let mut daemon = Config::on(
+        host,
+        r#"module(load="imczmq")
+        input(type="imczmq" socktype="PULL" endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/in.port" {curve})"#,
+    )
+    .with("curve", server)
+    .start();
+    // More than the host lets through in a minute (100 lines since 8.2606), if each were worth a line.
+    for _ in 0..120 {
+        let peer = Peer::new(kind::PUSH);
+        peer.curve_client(&certificates, "client", "server");
+        peer.connect_now(&daemon.tcp("in"));
+    }
+    daemon.signal(libc::SIGHUP);
+    daemon.wait_for_log("was HUPed");
+    daemon.stop();
 }
 
 /// Both modules in one daemon: what is fed goes out and comes back in.

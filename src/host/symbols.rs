@@ -88,6 +88,7 @@ symbols! {
         multiSubmitMsg2: abi_multiSubmitMsg2_t,
         glblGetMaxLine: abi_glblGetMaxLine_t;
     optional:
+        r_dbgprintf: abi_r_dbgprintf_t,
         parseAndSubmitMessage: abi_parseAndSubmitMessage_t,
         msgAddJSON: abi_msgAddJSON_t,
         msgConstructWithTime: abi_msgConstructWithTime_t,
