@@ -301,8 +301,10 @@ fn a_crowd_leaves_room_in_the_log(host: &Host) {
         peer.curve_client(&certificates, "client", "server");
         peer.connect_now(&daemon.tcp("in"));
     }
-    daemon.signal(libc::SIGHUP);
-    daemon.wait_for_log("was HUPed");
+    let stranger = Peer::new(kind::PUSH);
+    stranger.curve_client(&certificates, "stranger", "server");
+    stranger.connect(&daemon.tcp("in"));
+    daemon.wait_for_log(&format!("with key {}", certificates.keys("stranger").0));
     daemon.stop();
 }
 

@@ -19,6 +19,8 @@ pub struct Host {
     pub modules: PathBuf,
     /// The release it calls itself.
     pub release: Release,
+    /// Configured with `--enable-debug`: another layout of its objects, and assertions.
+    pub is_debug_build: bool,
 }
 
 /// A release as `rsyslogd -v` says it, such as 8.2302.0.
@@ -52,7 +54,8 @@ impl Release {
 
 impl fmt::Display for Host {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{} ({})", self.release, self.daemon.display())
+        let build = if self.is_debug_build { " --enable-debug" } else { "" };
+        write!(to, "{}{build} ({})", self.release, self.daemon.display())
     }
 }
 
@@ -76,7 +79,8 @@ impl Host {
         let said = String::from_utf8_lossy(&version.stdout).into_owned();
         let release = Release::in_version(&said)
             .unwrap_or_else(|| panic!("{} -v does not say its release: {said:?}", daemon.display()));
-        Self { daemon: daemon.to_owned(), modules, release }
+        let is_debug_build = said.lines().any(|line| line.contains("FEATURE_DEBUG") && line.ends_with("Yes"));
+        Self { daemon: daemon.to_owned(), modules, release, is_debug_build }
     }
 
     /// The distribution's own.
