@@ -52,6 +52,7 @@ pub struct Config {
     memcheck: bool,
     launcher: Vec<String>,
     host: Host,
+    environment: Vec<(String, String)>,
 }
 
 impl Config {
@@ -62,7 +63,14 @@ impl Config {
 
     /// A configuration with this text, for this daemon.
     pub fn on(host: &Host, text: &str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new(), memcheck: false, launcher: Vec::new(), host: host.clone() }
+        Self {
+            text: text.to_owned(),
+            values: Vec::new(),
+            memcheck: false,
+            launcher: Vec::new(),
+            host: host.clone(),
+            environment: Vec::new(),
+        }
     }
 
     /// Replaces `{name}` by `value`, in what earlier calls put in as well.
@@ -74,6 +82,12 @@ impl Config {
     /// Runs rsyslogd under valgrind's memcheck.
     pub fn under_memcheck(mut self) -> Self {
         self.memcheck = true;
+        self
+    }
+
+    /// Sets a variable in rsyslogd's environment.
+    pub fn environment(mut self, name: &str, value: impl Display) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -108,6 +122,7 @@ impl Config {
             None => rsyslogd_command(&self.host),
         };
         command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("-n")
             .arg(format!("-i{}", directory.path().join("rsyslogd.pid").display()))
             .arg(format!("-f{}", configuration.display()))
@@ -116,7 +131,8 @@ impl Config {
             .stderr(error);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let patience = if self.memcheck { 4 } else { 1 };
-        Daemon { child, directory, status: None, patience }
+        let needs_nudges = self.host.release.sits_on_what_a_hangup_logs();
+        Daemon { child, directory, status: None, patience, needs_nudges }
     }
 
     /// The whole text, in a file.
@@ -176,6 +192,7 @@ pub fn check_config(config: Config) -> Check {
     let configuration = config.write(directory.path());
     let (out, error) = outputs(directory.path());
     let mut child = rsyslogd_command(&config.host)
+        .envs(config.environment.iter().map(|(name, value)| (name, value)))
         .arg("-N1")
         .arg(format!("-f{}", configuration.display()))
         .stdin(Stdio::null())
@@ -217,6 +234,8 @@ pub struct Daemon {
     status: Option<ExitStatus>,
     /// Valgrind is slow: limits are multiplied by this.
     patience: u32,
+    /// See [`super::hosts::Release::sits_on_what_a_hangup_logs`].
+    needs_nudges: bool,
 }
 
 impl Daemon {
@@ -237,7 +256,12 @@ impl Daemon {
 
     /// Everything rsyslogd has said: its own messages, standard output and standard error.
     pub fn log(&self) -> String {
-        ["rsyslogd.log", "stdout", "stderr"].map(|name| read(&self.file(name))).concat()
+        let log = ["rsyslogd.log", "stdout", "stderr"].map(|name| read(&self.file(name))).concat();
+        // Wakes the main thread and does nothing else, once rsyslogd handles it.
+        if self.needs_nudges && log.contains("] start") && self.status.is_none() && self.is_alive() {
+            self.signal(libc::SIGTTOU);
+        }
+        log
     }
 
     /// Waits for a text in the log; fails when rsyslogd ends instead.

@@ -45,6 +45,13 @@ impl Release {
         said.starts_with("rsyslogd").then(|| Self { text: text.to_owned(), month })
     }
 
+    /// Whether what is logged while a SIGHUP is being acted on waits until something else wakes the main thread
+    /// (tools/rsyslogd.c mainloop of 8.2112: it writes the internal messages first and sleeps after the hangup; seen with none
+    /// of our modules loaded).
+    pub fn sits_on_what_a_hangup_logs(&self) -> bool {
+        self.month == 2112
+    }
+
     /// Whether a batch that the action refused goes back into the queue at the end (action.c, since 8.2606). Older ones
     /// count it as done before they hand it over, and lose it.
     pub fn keeps_a_refused_batch_at_the_end(&self) -> bool {
