@@ -31,12 +31,17 @@ PACKAGES := gcc make pkg-config binutils libclang-dev libzmq3-dev libczmq-dev \
 # A real Prometheus that scrapes `rsyslog-zmq metrics`; for the tests alone, because the package starts a server.
 TEST_PACKAGES := prometheus
 
+# A libzmq with drafts is built for tests/drafts.rs.
+TEST_PACKAGES += g++ libsodium-dev
+
 .PHONY: help
 help:
 	@echo "make build     build the modules and the program into $(RELEASE)"
 	@echo "make demo      watch logs go from one rsyslogd to a terminal and to another rsyslogd, encrypted; under a minute"
 	@echo "make test      build and run every test, against the installed rsyslogd"
 	@echo "make soak      everything at once, peers coming and going, for MINUTES= (15): memory, descriptors, threads"
+	@echo "make test-hosts  run the host tests on each rsyslogd that RSYSLOGD_UNDER_TEST=/path[:/path..] names"
+	@echo "make check-cross check the code for other machines: $(CROSS_TARGETS)"
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
@@ -119,6 +124,41 @@ MINUTES ?= 15
 soak: deps build
 	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_LONG=1 RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
 		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --nocapture --test-threads=1
+
+# --- other hosts ----------------------------------------------------------------------------------------------------
+
+# What has to work in each release, and then every other test that is about the host, on each daemon in turn.
+HOST_TESTS ?= loading round_trip delivery counters shutdown admission authentication configuration intake flow \
+	defects_input defects_output defects_output_security foreign_peers
+
+.PHONY: test-hosts
+test-hosts: build
+	@[[ -n "$${RSYSLOGD_UNDER_TEST:-}" ]] || { echo "RSYSLOGD_UNDER_TEST names no rsyslogd to test" >&2; exit 1; }
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --test hosts
+	@failed=(); \
+	IFS=: read -r -a daemons <<< "$$RSYSLOGD_UNDER_TEST"; \
+	for daemon in "$${daemons[@]}"; do \
+		echo "--- $$daemon: $$("$$daemon" -v | head -n 1)"; \
+		RSYSLOGD="$$daemon" RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) \
+			$(CARGO) test $(CARGO_FLAGS) --no-fail-fast $(addprefix --test ,$(HOST_TESTS)) || failed+=("$$daemon"); \
+	done; \
+	echo "host tests ran on:"; printf '  %s\n' "$${daemons[@]}"; \
+	[[ $${#failed[@]} -eq 0 ]] || { echo "failed on:"; printf '  %s\n' "$${failed[@]}"; exit 1; }
+
+# What a 64-bit little-endian machine does not show: other widths, other alignments, a char without a sign. No C library of the
+# target is needed, because nothing is linked. A target is added with `rustup target add`.
+CROSS_TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf i686-unknown-linux-gnu
+
+.PHONY: check-cross
+check-cross: build-deps
+	@for target in $(CROSS_TARGETS); do \
+		if [[ ! -d "$$(rustc --print sysroot)/lib/rustlib/$$target" ]]; then \
+			echo "skipped: $$target is not installed (rustup target add $$target)"; continue; \
+		fi; \
+		echo "checking for $$target"; \
+		PKG_CONFIG_ALLOW_CROSS=1 $(CARGO) check $(CARGO_FLAGS) --target $$target --lib --bins || exit 1; \
+		PKG_CONFIG_ALLOW_CROSS=1 $(CARGO) check $(CARGO_FLAGS) --target $$target --lib --no-default-features || exit 1; \
+	done
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 
