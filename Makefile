@@ -31,14 +31,23 @@ PACKAGES := gcc make pkg-config binutils libclang-dev libzmq3-dev libczmq-dev \
 # A real Prometheus that scrapes `rsyslog-zmq metrics`; for the tests alone, because the package starts a server.
 TEST_PACKAGES := prometheus
 
+# A libzmq with drafts is built for tests/drafts.rs.
+TEST_PACKAGES += g++ libsodium-dev
+
 .PHONY: help
 help:
 	@echo "make build     build the modules and the program into $(RELEASE)"
 	@echo "make demo      watch logs go from one rsyslogd to a terminal and to another rsyslogd, encrypted; under a minute"
 	@echo "make test      build and run every test, against the installed rsyslogd"
+	@echo "make soak      everything at once, peers coming and going, for MINUTES= (15): memory, descriptors, threads"
+	@echo "make test-hosts  run the host tests on each rsyslogd that RSYSLOGD_UNDER_TEST=/path[:/path..] names"
+	@echo "make check-cross check the code for other machines: $(CROSS_TARGETS)"
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
 	@echo "make install   install what was built; DESTDIR=, PREFIX= ($(PREFIX)), MODDIR= ($(or $(MODDIR),not found))"
 	@echo "make uninstall remove it again"
+	@echo "make deb       build Debian packages in $(TARGET_DIR)/deb; make test-deb tries them in a chroot: SUITES= (bookworm)"
+	@echo "make rpm       build RPM packages in $(TARGET_DIR)/rpm"
+	@echo "make test-hardened  tests and demo under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service"
 	@echo "make deps      install the Debian packages that building and testing need, if any is missing"
 	@echo "make clean     remove what was built"
 
@@ -109,6 +118,48 @@ test: deps build
 	$(call install_packages,$(TEST_PACKAGES))
 	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --no-fail-fast
 
+# What only shows with time; it prints what it sees every ten seconds.
+MINUTES ?= 15
+.PHONY: soak
+soak: deps build
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_LONG=1 RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
+		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --nocapture --test-threads=1
+
+# --- other hosts ----------------------------------------------------------------------------------------------------
+
+# What has to work in each release, and then every other test that is about the host, on each daemon in turn.
+HOST_TESTS ?= loading round_trip delivery counters shutdown admission authentication configuration intake flow \
+	defects_input defects_output defects_output_security foreign_peers
+
+.PHONY: test-hosts
+test-hosts: build
+	@[[ -n "$${RSYSLOGD_UNDER_TEST:-}" ]] || { echo "RSYSLOGD_UNDER_TEST names no rsyslogd to test" >&2; exit 1; }
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --test hosts
+	@failed=(); \
+	IFS=: read -r -a daemons <<< "$$RSYSLOGD_UNDER_TEST"; \
+	for daemon in "$${daemons[@]}"; do \
+		echo "--- $$daemon: $$("$$daemon" -v | head -n 1)"; \
+		RSYSLOGD="$$daemon" RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) \
+			$(CARGO) test $(CARGO_FLAGS) --no-fail-fast $(addprefix --test ,$(HOST_TESTS)) || failed+=("$$daemon"); \
+	done; \
+	echo "host tests ran on:"; printf '  %s\n' "$${daemons[@]}"; \
+	[[ $${#failed[@]} -eq 0 ]] || { echo "failed on:"; printf '  %s\n' "$${failed[@]}"; exit 1; }
+
+# What a 64-bit little-endian machine does not show: other widths, other alignments, a char without a sign. No C library of the
+# target is needed, because nothing is linked. A target is added with `rustup target add`.
+CROSS_TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf i686-unknown-linux-gnu
+
+.PHONY: check-cross
+check-cross: build-deps
+	@for target in $(CROSS_TARGETS); do \
+		if [[ ! -d "$$(rustc --print sysroot)/lib/rustlib/$$target" ]]; then \
+			echo "skipped: $$target is not installed (rustup target add $$target)"; continue; \
+		fi; \
+		echo "checking for $$target"; \
+		PKG_CONFIG_ALLOW_CROSS=1 $(CARGO) check $(CARGO_FLAGS) --target $$target --lib --bins || exit 1; \
+		PKG_CONFIG_ALLOW_CROSS=1 $(CARGO) check $(CARGO_FLAGS) --target $$target --lib --no-default-features || exit 1; \
+	done
+
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 # ONLY= takes cases of the daemon bench (`cargo bench --bench daemon -- --help` lists them), queue and commit.
@@ -172,6 +223,65 @@ uninstall:
 	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/rsyslog-zmq $(DESTDIR)$(ZSH_COMPLETIONS)/_rsyslog-zmq
 	rm -f $(DESTDIR)$(FISH_COMPLETIONS)/rsyslog-zmq.fish $(DESTDIR)$(UNITDIR)/rsyslog-zmq-metrics.service
 	rm -rf $(DESTDIR)$(DOCDIR)
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+# What building the packages and trying them out needs beside $(PACKAGES).
+DEB_PACKAGES      := debhelper dpkg-dev libclang-dev libzmq3-dev pkg-config lintian
+RPM_PACKAGES      := rpm libclang-dev libzmq3-dev pkg-config
+TEST_DEB_PACKAGES := debootstrap
+
+VERSION     := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+DEB_PROFILES = $(shell dpkg-query -W -f ' ' cargo rustc > /dev/null 2>&1 || echo pkg.rsyslog-zmq.rustup)
+DEB_DIR     := $(abspath $(TARGET_DIR))/deb
+DEB_SOURCE  := $(DEB_DIR)/rsyslog-zmq-$(VERSION)
+RPM_DIR     := $(abspath $(TARGET_DIR))/rpm
+
+# The crates are fetched first; the packages are built from them without a network. A cargo that no Debian package brought
+# (rustup's) is not looked for in Build-Depends.
+.PHONY: deb
+deb:
+	$(call install_packages,$(DEB_PACKAGES))
+	rm -rf $(DEB_DIR)
+	CARGO=$(CARGO) packaging/stage-source.sh $(DEB_SOURCE)
+	cp -a $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
+	CARGO=$(CARGO) packaging/linked-crates.sh $(DEB_SOURCE) >> $(DEB_SOURCE)/debian/copyright
+	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MAKELEVEL -u CARGO_BUILD_TARGET_DIR CARGO_TARGET_DIR=$(DEB_DIR)-cargo \
+		DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" \
+		DEB_BUILD_PROFILES="$${DEB_BUILD_PROFILES-$(DEB_PROFILES)}" \
+		dpkg-buildpackage -b -us -uc
+	lintian --allow-root --fail-on error,warning $(DEB_DIR)/*.changes
+	@ls -1 $(DEB_DIR)/*.deb $(DEB_DIR)/*.changes
+
+# On a host that has no rpm database of its own, such as Debian, rpmbuild cannot know what is installed.
+.PHONY: rpm
+rpm:
+	$(call install_packages,$(RPM_PACKAGES))
+	rm -rf $(RPM_DIR)
+	mkdir -p $(RPM_DIR)/SOURCES
+	CARGO=$(CARGO) packaging/stage-source.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	CARGO=$(CARGO) packaging/linked-crates.sh $(RPM_DIR)/rsyslog-zmq-$(VERSION) > $(RPM_DIR)/crates
+	mv $(RPM_DIR)/crates $(RPM_DIR)/rsyslog-zmq-$(VERSION)/LICENSES.crates
+	tar -C $(RPM_DIR) -czf $(RPM_DIR)/SOURCES/rsyslog-zmq-$(VERSION).tar.gz rsyslog-zmq-$(VERSION)
+	rm -rf $(RPM_DIR)/rsyslog-zmq-$(VERSION)
+	env -u MAKEFLAGS -u MAKELEVEL -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR \
+		rpmbuild -bb $$(command -v dpkg-query > /dev/null && echo --nodeps) --define "_topdir $(RPM_DIR)" \
+		--define "project_version $(VERSION)" --define "cargo_target_dir $(RPM_DIR)-cargo" packaging/rpm/rsyslog-zmq.spec
+	@ls -1 $(RPM_DIR)/RPMS/*/*.rpm
+
+# SUITES= are releases of Debian. Needs root, and a mirror for apt.
+SUITES ?= bookworm
+.PHONY: test-deb
+test-deb:
+	$(call install_packages,$(TEST_DEB_PACKAGES))
+	@[[ -n "$(wildcard $(DEB_DIR)/*.changes)" ]] || $(MAKE) --no-print-directory deb
+	for suite in $(SUITES); do packaging/test-deb.sh $$suite; done
+
+# The tests and the demo with rsyslogd under the restrictions of Debian 13's and Ubuntu 24.04's rsyslog.service.
+.PHONY: test-hardened
+test-hardened: deps build
+	CARGO=$(CARGO) CARGO_FLAGS="$(CARGO_FLAGS)" RSYSLOG_ZMQ_PROGRAM=$(abspath $(RELEASE)/rsyslog-zmq) \
+		RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) tests/support/hardened/run.sh debian-13 ubuntu-24.04
 
 .PHONY: clean
 clean:

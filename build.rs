@@ -12,6 +12,8 @@ fn main() {
 
     let bindings = bindgen::Builder::default()
         .header("include/rsyslog_abi.h")
+        // The layouts of the target, by the compiler's own headers: no C library of the target's is needed.
+        .clang_arg("-ffreestanding")
         .allowlist_file("include/rsyslog_abi.h")
         .use_core()
         .layout_tests(true)

@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use rsyslog_zmq::sys::zmq::{Message, Result};
+use rsyslog_zmq::sys::blocks::Arena;
+use rsyslog_zmq::sys::zmq::Result;
 use rsyslog_zmq::transport::outgoing::Batch;
 
 /// Records in one commit.
@@ -14,49 +15,51 @@ const RECORDS: usize = 1024;
 const TOPIC: &[u8] = b"web1.nginx";
 
 /// PUSH: a frame each.
-fn plain(record: &[u8]) -> Result<Batch> {
+fn plain(arena: &mut Arena, record: &[u8]) -> Result<Batch> {
     let mut batch = Batch::with_capacity(RECORDS);
     for _ in 0..RECORDS {
-        batch.push(Message::from_parts(&[black_box(record)])?, false, 1);
+        batch.push(arena.message(&[black_box(record)])?, false, 1);
     }
     Ok(batch)
 }
 
 /// PUB with the topic in front of the record.
-fn with_topic(record: &[u8]) -> Result<Batch> {
+fn with_topic(arena: &mut Arena, record: &[u8]) -> Result<Batch> {
     let mut batch = Batch::with_capacity(RECORDS);
     for _ in 0..RECORDS {
-        batch.push(Message::from_parts(&[TOPIC, black_box(record)])?, false, 1);
+        batch.push(arena.message(&[TOPIC, black_box(record)])?, false, 1);
     }
     Ok(batch)
 }
 
 /// PUB under two topics, each in a frame of its own; the copies share their content.
-fn with_two_topic_frames(record: &[u8]) -> Result<Batch> {
+fn with_two_topic_frames(arena: &mut Arena, record: &[u8]) -> Result<Batch> {
     let mut batch = Batch::with_capacity(RECORDS * 4);
     for _ in 0..RECORDS {
-        let mut first = Message::from_parts(&[black_box(record)])?;
+        let mut first = arena.message(&[black_box(record)])?;
         let second = first.share()?;
-        batch.push(Message::from_parts(&[TOPIC])?, true, 0);
+        batch.push(arena.message(&[TOPIC])?, true, 0);
         batch.push(first, false, 0);
-        batch.push(Message::from_parts(&[TOPIC])?, true, 0);
+        batch.push(arena.message(&[TOPIC])?, true, 0);
         batch.push(second, false, 1);
     }
     Ok(batch)
 }
 
 fn commit(criterion: &mut Criterion) {
-    type Make = fn(&[u8]) -> Result<Batch>;
+    type Make = fn(&mut Arena, &[u8]) -> Result<Batch>;
     let shapes: [(&str, Make); 3] =
         [("a frame each", plain), ("topic in front", with_topic), ("two topic frames", with_two_topic_frames)];
+    let mut arena = Arena::default();
     for size in [60, 200, 2000] {
         let record = vec![b'x'; size];
         let mut group = criterion.benchmark_group(format!("commit of {RECORDS} records of {size} bytes"));
         group.throughput(Throughput::Elements(RECORDS as u64));
         for (name, make) in shapes {
             // What is made is dropped outside of the measurement: in the daemon that is the sender's work.
-            group
-                .bench_function(name, |bencher| bencher.iter_batched(|| (), |()| make(&record), BatchSize::LargeInput));
+            group.bench_function(name, |bencher| {
+                bencher.iter_batched(|| (), |()| make(&mut arena, &record), BatchSize::LargeInput);
+            });
         }
         group.finish();
     }

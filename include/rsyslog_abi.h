@@ -10,9 +10,9 @@
 #ifndef RSYSLOG_ZMQ_RSYSLOG_ABI_H
 #define RSYSLOG_ZMQ_RSYSLOG_ABI_H
 
+/* Only what the compiler itself brings: the header is translated for any target, without that target's C library. */
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 typedef unsigned char uchar;
 /* rsRetVal: a C enum, 32 bits, signed (runtime/rsyslog.h). */
@@ -86,8 +86,7 @@ enum {
 enum {
 	ABI_SEVERITY_WARNING = 4,
 	ABI_SEVERITY_NOTICE = 5,
-	ABI_SEVERITY_INFO = 6,
-	ABI_SEVERITY_DEBUG = 7
+	ABI_SEVERITY_INFO = 6
 };
 
 /* --- configuration parameters: grammar/rainerscript.h, libestr.h --------------------------------------------- */
@@ -110,8 +109,7 @@ struct cnfparamblk {
 	struct cnfparamdescr *descr;
 };
 
-/* The value of one parameter; datatype is 'S' for estr, 'N' for n. It was an int for a while and a char for another:
- * only its first byte means something on the little-endian hosts where both exist. */
+/* The value of one parameter; datatype is 'S' for estr, 'N' for n. */
 struct svar {
 	union {
 		es_str_t *estr;
@@ -183,10 +181,14 @@ enum { ABI_PROP_DESTRUCT = 3, ABI_PROP_CREATE_STRING = 8 };
 typedef rsRetVal abi_prop_destruct_t(prop_t **ppThis);
 typedef rsRetVal abi_prop_create_string_t(prop_t **ppThis, const uchar *psz, int len);
 
+/* The host's time_t where a pointer has 64 bits. Where it has 32, the width is that of the C library's age and of how the
+ * host was built (_TIME_BITS), and cannot be known: nothing that takes one is called there. */
+typedef int64_t abi_seconds_t;
+
 /* datetime, version 11. The time structure is smaller than this in every release (8.2302: 20 bytes). */
 enum { ABI_DATETIME_INTERFACE_VERSION = 11, ABI_DATETIME_GET_CURRENT_TIME = 0 };
 typedef struct abi_time_s { uint64_t opaque[16]; } abi_time_t;
-typedef void abi_get_current_time_t(abi_time_t *time, time_t *seconds, int inUTC);
+typedef void abi_get_current_time_t(abi_time_t *time, abi_seconds_t *seconds, int inUTC);
 
 /* ruleset, version 8 */
 enum { ABI_RULESET_GET_RULESET = 8 };
@@ -217,6 +219,9 @@ typedef rsRetVal abi_get_obj_interface_t(interface_t *pIf);
 typedef void abi_LogError_t(int errnum, int code, const char *fmt, ...);
 typedef void abi_LogMsg_t(int errnum, int code, int severity, const char *fmt, ...);
 
+/* to the debug log, where there is one; srcname ends in ".c". Absent from a host built with --enable-debugless. */
+typedef void abi_r_dbgprintf_t(const char *srcname, const char *fmt, ...);
+
 typedef struct cnfparamvals *abi_nvlstGetParams_t(struct nvlst *lst, struct cnfparamblk *params, struct cnfparamvals *vals);
 typedef void abi_cnfparamvalsDestruct_t(const struct cnfparamvals *vals, const struct cnfparamblk *params);
 
@@ -229,7 +234,7 @@ typedef rsRetVal abi_rulesetGetRuleset_t(rsconf_t *conf, ruleset_t **ppRuleset, 
 
 typedef rsRetVal abi_msgConstruct_t(smsg_t **ppThis);
 
-typedef rsRetVal abi_msgConstructWithTime_t(smsg_t **ppThis, const abi_time_t *time, time_t seconds);
+typedef rsRetVal abi_msgConstructWithTime_t(smsg_t **ppThis, const abi_time_t *time, abi_seconds_t seconds);
 typedef rsRetVal abi_msgDestruct_t(smsg_t **ppThis);
 typedef smsg_t *abi_MsgDup_t(smsg_t *pThis);
 typedef void abi_MsgSetRawMsg_t(smsg_t *pThis, const char *text, size_t length);
@@ -256,7 +261,7 @@ typedef rsRetVal abi_submitMsg2_t(smsg_t *pMsg);
 typedef rsRetVal abi_multiSubmitMsg2_t(multi_submit_t *batch);
 struct syslogTime;
 typedef rsRetVal abi_parseAndSubmitMessage_t(const uchar *hname, const uchar *hnameIP, const uchar *msg, int len, int flags,
-	int flowCtlType, prop_t *inputName, const struct syslogTime *stTime, int64_t ttGenTime, ruleset_t *ruleset);
+	int flowCtlType, prop_t *inputName, const struct syslogTime *stTime, abi_seconds_t ttGenTime, ruleset_t *ruleset);
 
 /* took no argument up to 8.2112; the extra register is harmless there */
 typedef int abi_glblGetMaxLine_t(rsconf_t *conf);

@@ -56,6 +56,57 @@ const SAME: &[(&str, &str)] = &[
     ("RS_RET_ERR", "ABI_RET_ERR"),
 ];
 
+/// A slot of an interface: rsyslog's structure and member, the version it has there, and our slot for that version. The host's
+/// structures begin with two ints; each slot is a pointer.
+const SLOTS: &[(&str, &str, &str)] = &[
+    (
+        "glbl_if_t",
+        "GetLocalHostName",
+        "glblCURR_IF_VERSION == 9 ? ABI_GLBL9_LOCAL_HOST_NAME : ABI_GLBL10_LOCAL_HOST_NAME",
+    ),
+    (
+        "glbl_if_t",
+        "GetGlobalInputTermState",
+        "glblCURR_IF_VERSION == 9 ? ABI_GLBL9_INPUT_TERM_STATE : ABI_GLBL10_INPUT_TERM_STATE",
+    ),
+    ("prop_if_t", "Destruct", "ABI_PROP_DESTRUCT"),
+    ("prop_if_t", "CreateStringProp", "ABI_PROP_CREATE_STRING"),
+    ("datetime_if_t", "getCurrTime", "ABI_DATETIME_GET_CURRENT_TIME"),
+    ("ruleset_if_t", "GetRuleset", "ABI_RULESET_GET_RULESET"),
+    ("obj_if_t", "UseObj", "ABI_OBJ_USE_OBJ"),
+    ("statsobj_if_t", "Construct", "ABI_STATSOBJ_CONSTRUCT"),
+    ("statsobj_if_t", "ConstructFinalize", "ABI_STATSOBJ_CONSTRUCT_FINALIZE"),
+    ("statsobj_if_t", "Destruct", "ABI_STATSOBJ_DESTRUCT"),
+    ("statsobj_if_t", "SetName", "ABI_STATSOBJ_SET_NAME"),
+    ("statsobj_if_t", "SetOrigin", "ABI_STATSOBJ_SET_ORIGIN"),
+    (
+        "statsobj_if_t",
+        "AddCounter",
+        "statsobjCURR_IF_VERSION == 13 ? ABI_STATSOBJ13_ADD_COUNTER : \
+         statsobjCURR_IF_VERSION == 14 ? ABI_STATSOBJ14_ADD_COUNTER : ABI_STATSOBJ16_ADD_COUNTER",
+    ),
+];
+
+/// What else the module takes for granted.
+const TRUE: &[&str] = &[
+    "glblCURR_IF_VERSION >= 9 && glblCURR_IF_VERSION <= 11",
+    "statsobjCURR_IF_VERSION == 13 || statsobjCURR_IF_VERSION == 14 || statsobjCURR_IF_VERSION == 16",
+    "objCURR_IF_VERSION == ABI_OBJ_INTERFACE_VERSION",
+    "propCURR_IF_VERSION == ABI_PROP_INTERFACE_VERSION",
+    "rulesetCURR_IF_VERSION == ABI_RULESET_INTERFACE_VERSION",
+    "datetimeCURR_IF_VERSION == ABI_DATETIME_INTERFACE_VERSION",
+    // The tables and the time that the host writes into fit into ours.
+    "sizeof(glbl_if_t) <= sizeof(struct abi_interface_s)",
+    "sizeof(statsobj_if_t) <= sizeof(struct abi_interface_s)",
+    "sizeof(struct syslogTime) <= sizeof(struct abi_time_s)",
+    // src/host/message.rs looks for the flags at these places, and at nothing beyond the message.
+    "offsetof(smsg_t, msgFlags) >= 16 && offsetof(smsg_t, msgFlags) <= 200 && offsetof(smsg_t, msgFlags) % 4 == 0",
+    "offsetof(smsg_t, iLenRawMsg) == offsetof(smsg_t, msgFlags) + 4",
+    "offsetof(smsg_t, iLenMSG) == offsetof(smsg_t, msgFlags) + 8",
+    "sizeof(smsg_t) >= 212",
+    "sizeof(rsRetVal) == sizeof(int)",
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -128,10 +179,20 @@ fn layouts_and_constants_are_those_of_rsyslogs_own_headers() {
     let mut source = our_header();
     source.push_str(
         "#include <config.h>\n#include <stddef.h>\n#include \"rsyslog.h\"\n#include \"conf.h\"\n#include \"modules.h\"\n\
-         #include \"module-template.h\"\n#include \"msg.h\"\n#include \"statsobj.h\"\n#include \"rainerscript.h\"\n",
+         #include \"module-template.h\"\n#include \"msg.h\"\n#include \"statsobj.h\"\n#include \"rainerscript.h\"\n\
+         #include \"obj.h\"\n#include \"glbl.h\"\n#include \"prop.h\"\n#include \"datetime.h\"\n#include \"ruleset.h\"\n",
     );
     for (theirs, ours) in SAME {
         source.push_str(&format!("_Static_assert((long)({theirs}) == (long)({ours}), \"{theirs}\");\n"));
+    }
+    for (interface, member, slot) in SLOTS {
+        source.push_str(&format!(
+            "_Static_assert((long)offsetof({interface}, {member}) == 2 * (long)sizeof(int) + (long)sizeof(void *) * ({slot}), \
+             \"{interface}.{member}\");\n"
+        ));
+    }
+    for expression in TRUE {
+        source.push_str(&format!("_Static_assert({expression}, \"{expression}\");\n"));
     }
     let mut arguments: Vec<String> = ["", "runtime", "grammar", "tools"]
         .iter()

@@ -3,7 +3,8 @@
 #
 # Everything happens on the loopback interface, on free ports, in a private directory that is removed at the end. The
 # system's own rsyslogd is not touched. RSYSLOG_ZMQ_PROGRAM and RSYSLOG_ZMQ_MODULES say what to show (make demo sets
-# them); RSYSLOG_ZMQ_DEMO_KEEP=1 keeps the directory.
+# them); RSYSLOG_ZMQ_DEMO_KEEP=1 keeps the directory. RSYSLOG_ZMQ_DEMO_LAUNCHER is a command that runs rsyslogd under
+# restrictions: it gets the directories that rsyslogd has to see, `--`, and rsyslogd with its arguments.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,10 +14,12 @@ PATH=$PATH:/usr/sbin:/sbin
 for file in "$program" "$modules/imczmq.so" "$modules/omczmq.so"; do
     [[ -e $file ]] || { echo "$file is missing: run make build first" >&2; exit 1; }
 done
-command -v rsyslogd > /dev/null || { echo "rsyslogd is not installed: run make deps first" >&2; exit 1; }
+rsyslogd=$(command -v rsyslogd) || { echo "rsyslogd is not installed: run make deps first" >&2; exit 1; }
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/rsyslog-zmq-demo.XXXXXX")
 children=()
+launcher=()
+[[ -z ${RSYSLOG_ZMQ_DEMO_LAUNCHER:-} ]] || read -ra launcher <<< "$RSYSLOG_ZMQ_DEMO_LAUNCHER $dir $modules --"
 
 clean_up() {
     local status=$? child
@@ -67,7 +70,7 @@ start_rsyslogd() {
     rsyslogd -N1 -f "$dir/$name.conf" -M "$modules:$distribution" > "$dir/$name.check.log" 2>&1 \
         || fail "rsyslogd does not accept the configuration of the $name"
     # In the foreground, with a file of its own for its process id: the system's rsyslogd may run as well.
-    rsyslogd -n -f "$dir/$name.conf" -i "$dir/$name.pid" -M "$modules:$distribution" > "$dir/$name.out.log" 2>&1 &
+    "${launcher[@]}" "$rsyslogd" -n -f "$dir/$name.conf" -i "$dir/$name.pid" -M "$modules:$distribution" > "$dir/$name.out.log" 2>&1 &
     children+=($!)
 }
 
@@ -148,7 +151,7 @@ say "Logs, live" \
     > >(tee "$dir/shown" | sed -u 's/^/   | /') 2> "$dir/tail.err" &
 tail_process=$!
 children+=("$tail_process")
-wait_until "the subscriber's connection" grep -q "connected to" "$dir/tail.err"
+wait_until "the subscriber's connection" grep -qs "connected to" "$dir/tail.err"
 # Its subscriptions travel right behind the handshake, on the same connection.
 sleep 0.5
 for ((round = 0; round < rounds; round++)); do

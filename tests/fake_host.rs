@@ -185,6 +185,48 @@ fn an_unknown_version_of_the_statistics_interface_costs_the_counters_only() {
     let lines = input(&Bench::new(&["STATSOBJ_VERSION=99"]));
     assert_lines(&lines, &["runInput 0", "in time", "modExit 0"]);
     assert!(!lines.iter().any(|line| line.starts_with("statistics")), "{lines:#?}");
+    let said: Vec<_> = lines.iter().filter(|line| line.contains("statsobj")).collect();
+    let line = "message 4: imczmq: this rsyslogd's interface statsobj has none of the versions 16, 14, 13; the module works \
+                without counters";
+    assert_eq!(said, [line]);
+}
+
+#[test]
+fn an_unknown_version_of_any_other_required_interface_is_refused_with_one_line() {
+    for (define, interface, versions) in [("PROP_VERSION=2", "prop", "1"), ("RULESET_VERSION=9", "ruleset", "8")] {
+        let bench = Bench::new(&[define]);
+        for module in ["imczmq.so", "omczmq.so"] {
+            let lines = bench.lines(&bench.copy(module, module), &["load"]);
+            let line = format!("error: this rsyslogd's interface {interface} has none of the versions {versions}");
+            assert_eq!(lines, [&line, "modInit -2068 version 0"]);
+        }
+    }
+}
+
+#[test]
+fn without_a_message_layout_and_without_the_slow_way_the_input_is_refused_and_the_action_is_not() {
+    let bench = Bench::new(&["UNKNOWN_LAYOUT", "WITHOUT_PARSE_AND_SUBMIT"]);
+    let lines = bench.lines(&bench.copy("imczmq.so", "imczmq.so"), &["load"]);
+    let line = "error: this rsyslogd's message layout is not known, and there is no parseAndSubmitMessage that could do \
+                without it: an input cannot hand over messages here";
+    assert_eq!(lines, [line, "modInit -2068 version 0"]);
+    let lines = bench.lines(&bench.copy("omczmq.so", "omczmq.so"), &["load"]);
+    assert_eq!(lines[0], "modInit 0 version 6");
+}
+
+#[test]
+fn a_known_message_layout_does_without_the_slow_way() {
+    let lines = input(&Bench::new(&["WITHOUT_PARSE_AND_SUBMIT"]));
+    assert_lines(&lines, &["runInput 0", "in time"]);
+    assert!(!lines.iter().any(|line| line.contains("layout")), "{lines:#?}");
+}
+
+#[test]
+fn a_message_layout_that_could_be_in_two_places_is_not_guessed() {
+    let lines = input(&Bench::new(&["AMBIGUOUS_LAYOUT"]));
+    let said = lines.iter().filter(|line| line.contains("message layout is not known")).count();
+    assert_eq!(said, 1, "{lines:#?}");
+    assert_lines(&lines, &["runInput 0", "in time"]);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The same wire as everybody else's: the distribution's C pair and pyzmq as peers in both directions.
 //!
-//! The C pair runs in a daemon of its own, whose end is not looked at: it crashes there.
+//! The C pair runs in a daemon of its own, the system's, which it was built for; its end is not looked at: it crashes there.
 
 mod support;
 
 use support::python::Python;
-use support::{Certificates, Config, Daemon, LONG, Record, wait_until};
+use support::{Certificates, Config, Daemon, Host, LONG, Record, wait_until};
 
 const COUNT: usize = 1000;
 
@@ -16,7 +16,8 @@ fn ours_sends_and_the_c_module_receives() {
         module(load="omczmq")
         action(type="omczmq" socktype="PUSH" endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/out.port")"#,
     );
-    let receiver = Config::new(
+    let receiver = Config::on(
+        &Host::of_system(),
         r#"module(load="{distro}/imczmq.so")
         input(type="imczmq" socktype="PULL" endpoints=">{endpoint}")
         {receive}"#,
@@ -35,7 +36,8 @@ fn the_c_module_sends_and_ours_receives() {
         input(type="imczmq" socktype="PULL" endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/in.port")
         {receive}"#,
     );
-    let sender = Config::new(
+    let sender = Config::on(
+        &Host::of_system(),
         r#"{feed}
         module(load="{distro}/omczmq.so")
         action(type="omczmq" socktype="PUSH" endpoints=">{endpoint}" template="RSYSLOG_ForwardFormat")"#,
@@ -49,11 +51,13 @@ fn the_c_module_sends_and_ours_receives() {
 
 #[test]
 fn the_c_module_publishes_and_ours_subscribes() {
-    let sender = Daemon::start(
+    let sender = Config::on(
+        &Host::of_system(),
         r#"{feed}
         module(load="{distro}/omczmq.so")
         action(type="omczmq" socktype="PUB" endpoints="@ipc://{dir}/out.ipc" template="RSYSLOG_ForwardFormat")"#,
-    );
+    )
+    .start();
     let mut receiver = Config::new(
         r#"module(load="imczmq")
         input(type="imczmq" socktype="SUB" endpoints=">{endpoint}" topics="<")
@@ -79,7 +83,8 @@ fn curve_works_with_the_c_module_on_either_side() {
         action(type="omczmq" socktype="PUSH" endpoints=">{endpoint}")"#,
     );
     middle = middle.with("certs", &certs);
-    let receiver = Config::new(
+    let receiver = Config::on(
+        &Host::of_system(),
         r#"module(load="{distro}/imczmq.so" authtype="CURVESERVER" authenticator="on"
                servercertpath="{certs}/server_secret" clientcertpath="{certs}/clients")
         input(type="imczmq" socktype="PULL" endpoints="@ipc://{dir}/in.ipc")
@@ -88,7 +93,8 @@ fn curve_works_with_the_c_module_on_either_side() {
     .with("certs", &certs)
     .start();
     let mut middle = middle.with("endpoint", receiver.ipc("in")).start();
-    let sender = Config::new(
+    let sender = Config::on(
+        &Host::of_system(),
         r#"{feed}
         module(load="{distro}/omczmq.so" authtype="CURVECLIENT"
                servercertpath="{certs}/server" clientcertpath="{certs}/client_secret")

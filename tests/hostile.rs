@@ -382,7 +382,8 @@ fn a_flood_of_strangers_is_counted_whole_and_logged_in_a_few_lines() {
 fn a_publisher_that_sends_too_much_is_cut_off_and_connected_to_again() {
     let publisher = Publisher::new();
     let mut daemon = Config::new(
-        r#"module(load="imczmq")
+        r#"{stats}
+        module(load="imczmq")
         input(name="in" type="imczmq" socktype="SUB" endpoints=">{endpoint}" topics="" maxmsgsize="2000")
         {receive}"#,
     )
@@ -397,6 +398,7 @@ fn a_publisher_that_sends_too_much_is_cut_off_and_connected_to_again() {
         assert_eq!(publisher.peer.receive_texts(2), ["\0", "\u{1}"]);
     }
     daemon.assert_received(3);
+    daemon.wait_for_counter("imczmq(in)", "oversize", |count| count == 3);
     daemon.stop();
 }
 

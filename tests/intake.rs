@@ -6,9 +6,10 @@ mod support;
 
 use std::time::Duration;
 
+use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::kind;
 use rsyslog_zmq::transport::packing::pack;
-use support::{Certificates, Config, Daemon, Peer, Publisher, Record};
+use support::{Certificates, Config, Daemon, Peer, Publisher, Record, raw_zmtp};
 
 #[test]
 fn i6_a_topic_in_front_of_the_text_is_stripped_when_asked_for() {
@@ -114,6 +115,7 @@ fn i11_a_frame_over_maxmsgsize_ends_its_connection_and_costs_no_memory() {
     let before = peak_memory(&daemon);
     let giant = Peer::new(kind::PUSH);
     giant.connect_now(&endpoint);
+    daemon.wait_for_counter("imczmq(in)", "connections_active", |active| active == 1);
     giant.send(&[&vec![b'x'; 64 << 20]]);
     daemon.wait_for_counter("imczmq(in)", "connections_closed", |closed| closed > 0);
     let good = Peer::new(kind::PUSH);
@@ -124,7 +126,57 @@ fn i11_a_frame_over_maxmsgsize_ends_its_connection_and_costs_no_memory() {
     daemon.assert_received(100);
     let grown = peak_memory(&daemon) - before;
     assert!(grown < 20 << 10, "{grown} KiB more than before");
+    assert_eq!(daemon.wait_for_counter("imczmq(in)", "oversize", |count| count > 0), 1);
+    daemon.wait_for_log("a peer sent a frame over maxmsgsize, and its connection was ended");
     daemon.stop();
+}
+
+#[test]
+fn only_a_frame_over_maxmsgsize_counts_as_one() {
+    for heartbeats in ["", r#"heartbeativl="200""#] {
+        let mut daemon = Config::new(
+            r#"{stats}
+            module(load="imczmq")
+            input(name="in" type="imczmq" socktype="PULL" endpoints="@tcp://127.0.0.1:*,@ipc://{dir}/in.ipc"
+                  listenportfilename="{dir}/in.port" maxmsgsize="2000" {heartbeats})
+            {receive}"#,
+        )
+        .with("heartbeats", heartbeats)
+        .start();
+        let endpoints = [daemon.tcp("in"), daemon.ipc("in")];
+        // Peers that go away in the middle of everything, a peer that is silent, strangers.
+        for number in 0..60_u64 {
+            let peer = Peer::new(kind::PUSH);
+            peer.connect_now(&endpoints[number as usize % 2]);
+            for _ in 0..50 {
+                peer.send(&[&Record::number(0).bytes()]);
+            }
+        }
+        drop(std::net::TcpStream::connect(("127.0.0.1", daemon.port("in"))).unwrap());
+        let silent = raw_zmtp::connect(daemon.port("in"));
+        raw_zmtp::say(
+            &silent,
+            &[raw_zmtp::greeting("NULL"), b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH".to_vec()].concat(),
+        );
+        if !heartbeats.is_empty() {
+            assert!(raw_zmtp::is_ended(&silent, Duration::from_secs(20)), "it answers no heartbeat");
+        }
+        drop(silent);
+        daemon.wait_for_counter("imczmq(in)", "connections_closed", |closed| closed == 62);
+        assert_eq!(daemon.wait_for_counter("imczmq(in)", "oversize", |_| true), 0, "{heartbeats}");
+        for (number, endpoint) in endpoints.iter().enumerate() {
+            daemon.wait_for_counter("imczmq(in)", "connections_active", |active| active == 0);
+            let giant = Peer::new(kind::PUSH);
+            giant.connect_now(endpoint);
+            // A connection that ends in its first moment is not looked at in time.
+            daemon.wait_for_counter("imczmq(in)", "connections_active", |active| active == 1);
+            giant.send(&[&vec![b'x'; 3000]]);
+            if heartbeats.is_empty() {
+                daemon.wait_for_counter("imczmq(in)", "oversize", |count| count == number as u64 + 1);
+            }
+        }
+        daemon.stop();
+    }
 }
 
 #[test]
@@ -273,7 +325,7 @@ fn packed_frames_become_single_log_messages_and_hostile_ones_nothing() {
         let records: Vec<Vec<u8>> = (number..number + 50).map(|number| Record::number(number).bytes()).collect();
         number += 50;
         let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        peer.send(&[pack(b"", &records).unwrap().as_slice()]);
+        peer.send(&[pack(&mut Arena::default(), b"", &records).unwrap().as_slice()]);
     }
     daemon.assert_received(300);
     daemon.wait_for_counter("imczmq(in)", "frames_rejected", |rejected| rejected == 6);

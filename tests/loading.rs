@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Config, Daemon, check_config, modules};
+use support::{Config, Daemon, Host, check_config, modules};
 
 const COUNT: usize = 1000;
 
@@ -12,7 +12,8 @@ fn ours_works_under_other_names_beside_the_distributions_pair() {
     modules::copy("imczmq.so", &directory.path().join("imzmq.so"));
     modules::copy("omczmq.so", &directory.path().join("omzmq.so"));
     // The C pair's end is not looked at: it crashes there.
-    let daemon = Config::new(
+    let daemon = Config::on(
+        &Host::of_system(),
         r#"{feed}
         module(load="{distro}/imczmq.so")
         module(load="{distro}/omczmq.so")

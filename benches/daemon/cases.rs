@@ -90,6 +90,15 @@ fn output_group(name: &str, route: Route, has_curve: bool, has_packed: bool) -> 
     Group { name: name.to_owned(), members }
 }
 
+/// The same three subscribers also after a fourth one was cut off.
+fn pub3_group() -> Group {
+    let mut group = output_group("pub3", Route::Pub { subscribers: 3 }, false, false);
+    let route = Route::PubAfterCutOff { subscribers: 3 };
+    let setup = output::Setup { pair: Pair::Ours, route, has_curve: false, is_packed: false };
+    group.members.push(member("pub3-stuck", "ours, a 4th cut off", Role::Ours, Contestant::Output(setup)));
+    group
+}
+
 fn input_group(name: &str, entry: Entry, has_curve: bool, has_packed: bool, shape: (usize, usize)) -> Group {
     let (senders, size) = shape;
     let setup = |pair, entry, is_packed| {
@@ -119,7 +128,7 @@ pub fn groups(options: &Options) -> Vec<Group> {
         output_group("push", Route::Push, false, true),
         output_group("push-curve", Route::Push, true, true),
         output_group("pub", Route::Pub { subscribers: 1 }, false, false),
-        output_group("pub3", Route::Pub { subscribers: 3 }, false, false),
+        pub3_group(),
         output_group("pub-dynatopic2", Route::PubDynamic, false, true),
         Group {
             name: "latency".to_owned(),

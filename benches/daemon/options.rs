@@ -9,8 +9,8 @@ cargo bench --bench daemon -- [options]
 
   --pairs N          rounds; in each, everybody of a group is measured once (5)
   --messages N       log messages per measurement (1000000)
-  --only A,B         cases (all): push push-packed push-curve push-curve-packed pub pub3 pub-dynatopic2
-                     pub-dynatopic2-packed latency pull pull-packed pull-curve pull-curve-packed sub
+  --only A,B         cases (all): push push-packed push-curve push-curve-packed pub pub3 pub3-stuck
+                     pub-dynatopic2 pub-dynatopic2-packed latency pull pull-packed pull-curve pull-curve-packed sub
                      sender sender-curve
   --senders A,B      senders of the input cases
   --sizes A,B        message sizes of the input cases, in bytes; without either: 1, 4 and 16 senders of 200 bytes,
@@ -20,13 +20,14 @@ cargo bench --bench daemon -- [options]
 ";
 
 /// Every case that `--only` knows.
-const CASES: [&str; 16] = [
+const CASES: [&str; 17] = [
     "push",
     "push-packed",
     "push-curve",
     "push-curve-packed",
     "pub",
     "pub3",
+    "pub3-stuck",
     "pub-dynatopic2",
     "pub-dynatopic2-packed",
     "latency",

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rsyslog_zmq::sys::zmq::{Context, kind, option};
+
 use crate::failure::{Failure, Result};
 use crate::feeder::{Feeder, PRIMER};
 use crate::host::{Daemon, Installation, Pair, free_port};
@@ -21,6 +23,10 @@ pub enum Route {
     Null,
     Push,
     Pub {
+        subscribers: usize,
+    },
+    /// PUB, after another subscriber that never reads has been waited for and cut off.
+    PubAfterCutOff {
         subscribers: usize,
     },
     /// PUB under two topics made by templates, each in a frame of its own.
@@ -46,12 +52,12 @@ impl Setup {
         match self.route {
             Route::Null => 0,
             Route::Push | Route::PubDynamic => 1,
-            Route::Pub { subscribers } => subscribers,
+            Route::Pub { subscribers } | Route::PubAfterCutOff { subscribers } => subscribers,
         }
     }
 
     fn is_publisher(self) -> bool {
-        matches!(self.route, Route::Pub { .. } | Route::PubDynamic)
+        matches!(self.route, Route::Pub { .. } | Route::PubAfterCutOff { .. } | Route::PubDynamic)
     }
 
     /// The same text for both pairs, but for what only ours knows.
@@ -60,7 +66,9 @@ impl Setup {
         let action = match self.route {
             Route::Null => "stop".to_owned(),
             Route::Push => format!("action(type=\"omczmq\" socktype=\"PUSH\" endpoints=\">{endpoint}\"{packing})"),
-            Route::Pub { .. } => format!("action(type=\"omczmq\" socktype=\"PUB\" endpoints=\"@{endpoint}\"{packing})"),
+            Route::Pub { .. } | Route::PubAfterCutOff { .. } => {
+                format!("action(type=\"omczmq\" socktype=\"PUB\" endpoints=\"@{endpoint}\"{packing})")
+            }
             Route::PubDynamic => format!(
                 "action(type=\"omczmq\" socktype=\"PUB\" endpoints=\"@{endpoint}\" topics=\"program,host_program\" \
                  dynatopic=\"on\" topicframe=\"on\"{packing})"
@@ -113,6 +121,9 @@ impl Course {
         let feeder = Feeder::connect(port, SIZE)?;
         let mut course = Self { daemon, feeder, sinks, _directory: directory };
         course.prime()?;
+        if matches!(setup.route, Route::PubAfterCutOff { .. }) {
+            course.have_one_cut_off(&published)?;
+        }
         Ok(course)
     }
 
@@ -134,6 +145,33 @@ impl Course {
             }
         }
         self.daemon.wait_until_idle(Duration::from_millis(150), deadline + Duration::from_secs(10))?;
+        Ok(())
+    }
+
+    /// Lets a subscriber that never reads hold everybody up until it is cut off.
+    fn have_one_cut_off(&mut self, endpoint: &str) -> Result<()> {
+        // Far more than the kernel and both high-water marks hold for it.
+        const BURST: u64 = 150_000;
+        let stuck = Context::new()?.socket(kind::SUB)?;
+        stuck.set_int(option::RCVHWM, 1)?;
+        stuck.set_bytes(option::SUBSCRIBE, b"")?;
+        stuck.connect(endpoint)?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Nothing tells when its subscription has come; within the burst it has.
+        let before: Vec<u64> = self.sinks.iter().map(Sink::primers).collect();
+        let began = Instant::now();
+        self.feeder.feed(PRIMER + 1_000_000, BURST)?;
+        while self.sinks.iter().zip(&before).any(|(sink, before)| sink.primers() < before + BURST) {
+            std::thread::sleep(Duration::from_millis(10));
+            self.daemon.check()?;
+            if Instant::now() >= deadline {
+                return Err(Failure::TimedOut("the subscriber that never reads to be cut off"));
+            }
+        }
+        if began.elapsed() < Duration::from_secs(9) {
+            return Err(Failure::Other("the subscriber that never reads held nobody up".to_owned()));
+        }
+        self.daemon.wait_until_idle(Duration::from_millis(150), deadline)?;
         Ok(())
     }
 

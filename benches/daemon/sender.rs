@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rsyslog_zmq::curve::security::Security;
+use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::{Context, Message, option};
 use rsyslog_zmq::transport::endpoint::Endpoint;
 use rsyslog_zmq::transport::listening::SocketFile;
@@ -180,13 +181,14 @@ struct Commits {
     frame: Vec<u8>,
     /// Records in it.
     per_frame: usize,
+    arena: Arena,
 }
 
 impl Commits {
     fn new(is_packed: bool) -> Result<Self> {
         let record = message(SIZE)?;
         let (frame, per_frame) = if is_packed { packed::frame_of(&record, PACKED_BYTES) } else { (record, 1) };
-        Ok(Self { frame, per_frame })
+        Ok(Self { frame, per_frame, arena: Arena::default() })
     }
 
     fn next(&mut self, from: u64, count: u64) -> Result<Batch> {
@@ -200,7 +202,7 @@ impl Commits {
                 put_number(record, number);
                 number += 1;
             }
-            batch.push(Message::from_parts(&[part])?, false, records as u32);
+            batch.push(self.arena.message(&[part])?, false, records as u32);
         }
         Ok(batch)
     }
@@ -209,13 +211,8 @@ impl Commits {
 fn push(feed: &Feed, mut batch: Batch, deadline: Instant) -> Result<()> {
     let (messages, bytes) = (batch.messages(), batch.bytes());
     loop {
-        match feed.queue.push(batch) {
-            Ok(wakes) => {
-                if wakes {
-                    feed.control.wake();
-                }
-                return Ok(());
-            }
+        match feed.offer(batch) {
+            Ok(()) => return Ok(()),
             Err(PushError::Closed(_)) => return Err(Failure::Other("the sender has ended".to_owned())),
             Err(PushError::Full(back)) => batch = back,
         }

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::transport::framing::{Framing, TopicFrame, TopicPrefix};
 use rsyslog_zmq::transport::packing::{pack, unpack};
 use rsyslog_zmq::transport::socket_type::SocketType;
@@ -10,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some(records) = unpack(data) {
         let records: Vec<&[u8]> = records.collect();
         assert!(records.iter().all(|record| !record.is_empty()));
-        assert_eq!(pack(b"", &records).unwrap().as_slice(), data);
+        assert_eq!(pack(&mut Arena::default(), b"", &records).unwrap().as_slice(), data);
     }
     for topic_prefix in [TopicPrefix::Keep, TopicPrefix::Strip] {
         for is_packed in [false, true] {

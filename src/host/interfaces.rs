@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use super::log;
 use crate::abi;
 
 /// Why the host's objects cannot be used.
@@ -22,6 +23,9 @@ pub enum InterfaceError {
         known: String,
     },
 }
+
+/// The known versions of statsobj, the newest first.
+const STATISTICS_VERSIONS: &[u32] = &[16, 14, 13];
 
 /// The slots this module calls.
 #[derive(Clone, Copy)]
@@ -91,7 +95,7 @@ impl Interfaces {
             get_ruleset: slot!(ruleset, abi::ABI_RULESET_GET_RULESET, abi_rulesetGetRuleset_t),
             get_current_time: probe(use_obj, c"datetime", &[abi::ABI_DATETIME_INTERFACE_VERSION])
                 .and_then(|(_, table)| slot!(table, abi::ABI_DATETIME_GET_CURRENT_TIME, abi_get_current_time_t)),
-            statistics: probe(use_obj, c"statsobj", &[16, 14, 13])
+            statistics: probe(use_obj, c"statsobj", STATISTICS_VERSIONS)
                 .map(|(version, table)| Statistics::of(version, &table)),
         })
     }
@@ -112,6 +116,15 @@ impl Statistics {
             set_origin: slot!(table, abi::ABI_STATSOBJ_SET_ORIGIN, abi_statsobj_set_text_t),
             add_counter: slot!(table, add_counter, abi_statsobj_add_counter_t),
         }
+    }
+}
+
+/// Says once at load that there will be no counters, if so.
+pub(super) fn report_statistics(interfaces: &Interfaces) {
+    if interfaces.statistics.is_none() {
+        let known: Vec<String> = STATISTICS_VERSIONS.iter().map(u32::to_string).collect();
+        let error = unknown("statsobj", &known.join(", "));
+        log::warning(&format!("{error}; the module works without counters"));
     }
 }
 

@@ -8,7 +8,7 @@ use super::entry_points::{InputModule, OutputModule, put, query};
 use super::role::{self, Role};
 use super::status::Status;
 use super::symbols::{Symbols, lookup_in_process};
-use super::{HOST, Host, message};
+use super::{HOST, Host, interfaces, message};
 use crate::abi;
 
 /// Set from `modInit` to `modExit`: one file loaded through two links is one library, and would share everything.
@@ -55,8 +55,11 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
                 }
             }
         }
-        if let Some(host) = Host::get().filter(|host| host.role == Role::Input) {
-            message::report_route(host);
+        if let Some(host) = Host::get() {
+            interfaces::report_statistics(&host.interfaces);
+            if host.role == Role::Input {
+                message::report_route(host);
+            }
         }
         put(provided, abi::ABI_MODULE_INTERFACE_VERSION as c_int);
         let function: extern "C" fn(*mut abi::uchar, *mut abi::abi_slot_t) -> abi::rsRetVal = query::<I, O>;

@@ -2,7 +2,8 @@
 //!
 //! A message needs its flags set to be parsed, and the host exports no setter: the member is found once by a structural
 //! probe (its neighbours are set through accessors to values that occur nowhere else). Where the probe finds no unique
-//! place, each message goes through `parseAndSubmitMessage`, which is slower but needs no layout.
+//! place, each message goes through `parseAndSubmitMessage`, which is slower but needs no layout. Where that cannot be had
+//! either, the input is refused at load.
 
 use std::ffi::{CString, c_int, c_short};
 
@@ -102,7 +103,7 @@ pub struct Submitter<'a> {
     settings: &'a SubmitSettings,
     collected: Vec<*mut abi::smsg_t>,
     /// The time of reception of the messages collected: asked for once a batch, as the host's own inputs do (imptcp.c).
-    now: Option<(abi::abi_time_t, abi::time_t)>,
+    now: Option<(abi::abi_time_t, abi::abi_seconds_t)>,
 }
 
 /// Messages handed over at once. The host wakes the queue's worker only after it has put in the whole batch, and waits in the
@@ -166,10 +167,10 @@ impl<'a> Submitter<'a> {
     fn construct(&mut self, host: &Host) -> Option<*mut abi::smsg_t> {
         let mut message = std::ptr::null_mut();
         let answer = match (host.symbols.msgConstructWithTime, host.interfaces.get_current_time) {
-            (Some(construct), Some(get_current_time)) => {
+            (Some(construct), Some(get_current_time)) if KNOWS_TIME_T => {
                 let (time, seconds) = self.now.get_or_insert_with(|| {
                     let (mut time, mut seconds) = (abi::abi_time_t { opaque: [0; 16] }, 0);
-                    // SAFETY: a structure larger than any release's, and a time_t; 0 asks for local time.
+                    // SAFETY: a structure larger than any release's, and its time_t; 0 asks for local time.
                     unsafe { get_current_time(&raw mut time, &raw mut seconds, 0) };
                     (time, seconds)
                 });
@@ -202,7 +203,7 @@ impl<'a> Submitter<'a> {
     }
 
     fn parse_and_submit(&self, host: &Host, raw: &[u8], origin: &Origin) -> bool {
-        let (Some(submit), Ok(length)) = (host.symbols.parseAndSubmitMessage, c_int::try_from(raw.len())) else {
+        let (Some(submit), Ok(length)) = (one_by_one(&host.symbols), c_int::try_from(raw.len())) else {
             return false;
         };
         let ruleset = self.settings.ruleset.map_or(std::ptr::null_mut(), Ruleset::pointer);
@@ -355,6 +356,19 @@ fn unique_place(bytes: &[u8], length: c_int, after_pri: c_int, text: c_int) -> O
     });
     let place = places.next()?;
     places.next().is_none().then_some(place)
+}
+
+/// Whether the width of the host's `time_t` is known: on 32-bit systems it depends on how the host was built.
+const KNOWS_TIME_T: bool = cfg!(target_pointer_width = "64");
+
+/// The way that needs no layout, where this host has it. It takes a `time_t` by value, in front of the ruleset.
+fn one_by_one(symbols: &super::symbols::Symbols) -> abi::abi_parseAndSubmitMessage_t {
+    symbols.parseAndSubmitMessage.filter(|_| KNOWS_TIME_T)
+}
+
+/// Whether messages can be handed to this host at all, given what [`probe_flags_offset`] found.
+pub(super) fn has_a_route(symbols: &super::symbols::Symbols, flags_offset: Option<usize>) -> bool {
+    flags_offset.is_some() || one_by_one(symbols).is_some()
 }
 
 /// Says once at load which way messages are submitted, if it is the slow one.

@@ -45,6 +45,20 @@ unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
 
+/// Why this rsyslogd cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+enum UnknownHost {
+    /// An interface is missing.
+    #[error(transparent)]
+    Interface(#[from] interfaces::InterfaceError),
+    /// No known way to hand a message over that will be parsed.
+    #[error(
+        "this rsyslogd's message layout is not known, and there is no parseAndSubmitMessage that could do without it: \
+         an input cannot hand over messages here"
+    )]
+    NoRoute,
+}
+
 static HOST: OnceLock<Host> = OnceLock::new();
 
 impl Host {
@@ -61,17 +75,21 @@ impl Host {
         role: Role,
         symbols: symbols::Symbols,
         host_query: abi::abi_host_query_t,
-    ) -> Result<Self, interfaces::InterfaceError> {
+    ) -> Result<Self, UnknownHost> {
+        let message_flags_offset = match role {
+            Role::Input => message::probe_flags_offset(&symbols),
+            Role::Output => None,
+        };
+        if role == Role::Input && !message::has_a_route(&symbols, message_flags_offset) {
+            return Err(UnknownHost::NoRoute);
+        }
         Ok(Self {
             name,
             role,
             symbols,
             // SAFETY: the caller's promise.
             interfaces: unsafe { interfaces::Interfaces::find(host_query) }?,
-            message_flags_offset: match role {
-                Role::Input => message::probe_flags_offset(&symbols),
-                Role::Output => None,
-            },
+            message_flags_offset,
             running_configuration: symbols::lookup_in_process(c"runConf").cast_const().cast(),
         })
     }

@@ -86,9 +86,10 @@ symbols! {
         setProtocolVersion: abi_setProtocolVersion_t,
         submitMsg2: abi_submitMsg2_t,
         multiSubmitMsg2: abi_multiSubmitMsg2_t,
-        parseAndSubmitMessage: abi_parseAndSubmitMessage_t,
         glblGetMaxLine: abi_glblGetMaxLine_t;
     optional:
+        r_dbgprintf: abi_r_dbgprintf_t,
+        parseAndSubmitMessage: abi_parseAndSubmitMessage_t,
         msgAddJSON: abi_msgAddJSON_t,
         msgConstructWithTime: abi_msgConstructWithTime_t,
         fjson_object_new_object: abi_fjson_object_new_object_t,

@@ -13,6 +13,7 @@ use crate::transport::socket::OpenError;
 pub(super) struct Said {
     failed_opens: HashSet<String>,
     failed_handshakes: HashSet<String>,
+    has_said_oversize: bool,
 }
 
 impl Said {
@@ -36,6 +37,16 @@ impl Said {
             PeerEvent::Ready { endpoint } => {
                 self.failed_handshakes.clear();
                 log::debug(&format!("{name}: connected: {endpoint}"));
+            }
+            PeerEvent::Oversize { endpoint } => {
+                if std::mem::replace(&mut self.has_said_oversize, true) {
+                    log::debug(&format!("{name}: a frame over maxmsgsize, connection ended: {endpoint}"));
+                } else {
+                    log::warning(&format!(
+                        "{name}: a peer sent a frame over maxmsgsize, and its connection was ended ({endpoint}); more of \
+                         this is only counted, in oversize"
+                    ));
+                }
             }
             PeerEvent::Lost { endpoint } => log::debug(&format!("{name}: connection lost: {endpoint}")),
             PeerEvent::Failed { text, is_refusal, is_ours } => {

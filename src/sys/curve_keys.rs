@@ -1,13 +1,15 @@
 //! libzmq's two functions for CURVE keys, in Z85 text as libzmq speaks it (zmq_curve_keypair(3), zmq_curve_public(3)).
 
-use crate::sys::zmq::{Error, Result};
-use std::ffi::{c_char, c_int};
+use crate::sys::zmq::{self, Error, Result};
+use std::ffi::{c_char, c_int, c_void};
 use zeroize::Zeroizing;
 
-// zmq-sys links libzmq and leaves this one out.
-// SAFETY: the signature is zmq.h's, since libzmq 4.2.1.
-unsafe extern "C" {
-    fn zmq_curve_public(z85_public_key: *mut c_char, z85_secret_key: *const c_char) -> c_int;
+/// zmq_curve_public, which libzmq has since 4.2: looked up, because an older one could not be loaded with otherwise.
+type CurvePublic = unsafe extern "C" fn(z85_public_key: *mut c_char, z85_secret_key: *const c_char) -> c_int;
+
+fn curve_public() -> Option<CurvePublic> {
+    // SAFETY: a null pointer becomes None; otherwise it is libzmq's function of this name, with zmq.h's signature.
+    unsafe { std::mem::transmute::<*mut c_void, Option<CurvePublic>>(zmq::optional_function(c"zmq_curve_public")) }
 }
 
 /// A key in Z85 (RFC 32): 32 bytes as 40 characters.
@@ -37,13 +39,15 @@ pub fn generate() -> Result<([u8; TEXT_LENGTH], Zeroizing<[u8; TEXT_LENGTH]>)> {
     Ok((without_nul(&public), Zeroizing::new(without_nul(&secret))))
 }
 
-/// The public half that belongs to a secret key. `EINVAL` for a text that is no key, `ENOTSUP` without CURVE.
+/// The public half that belongs to a secret key. `EINVAL` for a text that is no key, `ENOTSUP` without CURVE or with a
+/// libzmq older than 4.2.
 pub fn public_of(secret: &[u8; TEXT_LENGTH]) -> Result<[u8; TEXT_LENGTH]> {
+    let Some(curve_public) = curve_public() else { return Err(Error::from_errno(libc::ENOTSUP)) };
     let mut text = Zeroizing::new([0_u8; BUFFER_LENGTH]);
     text[..TEXT_LENGTH].copy_from_slice(secret);
     let mut public = [0_u8; BUFFER_LENGTH];
     // SAFETY: both buffers hold 41 bytes, and the secret ends with a NUL as zmq_curve_public(3) asks.
-    check(unsafe { zmq_curve_public(public.as_mut_ptr().cast(), text.as_ptr().cast()) })?;
+    check(unsafe { curve_public(public.as_mut_ptr().cast(), text.as_ptr().cast()) })?;
     Ok(without_nul(&public))
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// Sets the backlog of a listening socket (listen(2)); Linux takes it anew at each call.
 pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> std::io::Result<()> {
@@ -61,16 +62,7 @@ impl Connection {
     /// The connection behind `descriptor`, if that is at this moment a connection to `peer`.
     #[must_use]
     pub fn find(descriptor: RawFd, peer: PeerAddress) -> Option<Self> {
-        if descriptor < 0 {
-            return None;
-        }
-        // SAFETY: any number may be duplicated; a closed one is an error.
-        let duplicate = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
-        if duplicate == -1 {
-            return None;
-        }
-        // SAFETY: fcntl just made it, and nothing else owns it.
-        let duplicate = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(duplicate) };
+        let duplicate = duplicate_of(descriptor)?;
         (peer_of(duplicate.as_raw_fd())? == peer).then_some(Self { duplicate })
     }
 
@@ -94,6 +86,98 @@ impl Connection {
         // SAFETY: the descriptor is ours; an unconnected one is an error that changes nothing.
         unsafe { libc::shutdown(self.duplicate.as_raw_fd(), libc::SHUT_RDWR) };
     }
+}
+
+/// Which end of a connection ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer closed or reset it, or somebody shut it down.
+    There,
+    /// This process closed its descriptor while the peer's was open.
+    Here {
+        /// Whether the peer had sent more than was read.
+        has_unread: bool,
+    },
+    /// This is not the connection that ended.
+    Unknown,
+}
+
+/// A duplicate of a connection's descriptor, for the time after the descriptor is closed.
+#[derive(Debug)]
+pub struct Watch {
+    duplicate: OwnedFd,
+}
+
+impl Watch {
+    /// Watches what is behind `descriptor` at this moment.
+    #[must_use]
+    pub fn new(descriptor: RawFd) -> Option<Self> {
+        duplicate_of(descriptor).map(|duplicate| Self { duplicate })
+    }
+
+    /// The duplicate's own number.
+    #[must_use]
+    pub fn number(&self) -> RawFd {
+        self.duplicate.as_raw_fd()
+    }
+
+    /// Who ended the connection whose `descriptor` is closed, or about to be within `patience`; that number may be somebody
+    /// else's by now.
+    #[must_use]
+    pub fn ending(&self, descriptor: RawFd, patience: Duration) -> Ending {
+        let own = identity(self.duplicate.as_raw_fd());
+        let until = Instant::now() + patience;
+        while own == identity(descriptor) {
+            if Instant::now() >= until {
+                return Ending::Unknown;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let mut byte = 0_u8;
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: the descriptor is ours and the buffer is one byte.
+        let read = unsafe { libc::recv(self.duplicate.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+        match read {
+            0 => Ending::There,
+            1.. => Ending::Here { has_unread: true },
+            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => {
+                Ending::Here { has_unread: false }
+            }
+            _ => Ending::There,
+        }
+    }
+}
+
+/// A new descriptor of the same file, closed when a program is executed.
+fn duplicate_of(descriptor: RawFd) -> Option<OwnedFd> {
+    if descriptor < 0 {
+        return None;
+    }
+    // SAFETY: any number may be duplicated; a closed one is an error.
+    let duplicate = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
+    // SAFETY: where it did not fail fcntl just made it, and nothing else owns it.
+    (duplicate != -1).then(|| unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(duplicate) })
+}
+
+/// What two descriptors of one file have in common, and no others.
+fn identity(descriptor: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
+    let mut about = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the buffer is one stat; a closed descriptor is an error.
+    if unsafe { libc::fstat(descriptor, about.as_mut_ptr()) } == -1 {
+        return None;
+    }
+    // SAFETY: zeroed above, and filled.
+    let about = unsafe { about.assume_init() };
+    Some((about.st_dev, about.st_ino))
+}
+
+/// How many descriptors the process may have (RLIMIT_NOFILE, getrlimit(2)).
+#[must_use]
+pub fn limit() -> RawFd {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the buffer is one rlimit.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == -1;
+    if failed { 0 } else { RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX) }
 }
 
 /// The address of a connection's peer.
@@ -151,6 +235,30 @@ mod tests {
         connection.cut_off();
         assert_eq!(client.read(&mut [0]).unwrap(), 0, "the peer sees the end");
         assert!(server.write_all(b"x").is_err(), "and so do we, on a descriptor that is still open");
+    }
+
+    #[test]
+    fn a_watch_tells_which_end_was_closed() {
+        let pair = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (listener.accept().unwrap().0, client)
+        };
+        let (server, client) = pair();
+        let (watch, number) = (Watch::new(server.as_raw_fd()).unwrap(), server.as_raw_fd());
+        assert_eq!(watch.ending(number, Duration::ZERO), Ending::Unknown, "it is still open");
+        drop(server);
+        let patience = Duration::from_secs(20);
+        assert_eq!(watch.ending(-1, patience), Ending::Here { has_unread: false });
+        (&client).write_all(b"more").unwrap();
+        assert_eq!(watch.ending(-1, patience), Ending::Here { has_unread: true });
+        let (server, client) = pair();
+        let watch = Watch::new(server.as_raw_fd()).unwrap();
+        drop(client);
+        assert_eq!((&server).read(&mut [0]).unwrap(), 0);
+        drop(server);
+        assert_eq!(watch.ending(-1, patience), Ending::There);
+        assert!(Watch::new(-1).is_none() && limit() > 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! `transport` and `modules`. Nothing in here knows rsyslog.
 
 pub mod accounts;
+pub mod blocks;
 pub mod curve_keys;
 pub mod descriptors;
 pub mod interfaces;

@@ -4,9 +4,10 @@
 //! block, and lacks the draft types and the newer options, so contexts, sockets and messages are wrapped here directly.
 //! A [`Socket`] is `Send` but not `Sync`: it belongs to one thread at a time, as libzmq demands.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
+use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 /// Socket types by libzmq's numbers (zmq.h), the draft ones included.
@@ -42,6 +43,7 @@ pub mod option {
     pub const SUBSCRIBE: c_int = 6;
     pub const UNSUBSCRIBE: c_int = 7;
     pub const RCVMORE: c_int = 13;
+    pub const FD: c_int = 14;
     pub const EVENTS: c_int = 15;
     pub const TYPE: c_int = 16;
     pub const LINGER: c_int = 17;
@@ -236,6 +238,14 @@ pub fn has(capability: &str) -> bool {
     zmq::has(capability).unwrap_or(false)
 }
 
+/// Whether the libzmq at run time tells its monitors when a handshake is over. There is no capability to ask for; the events
+/// became stable together with zmq_stopwatch_intermediate (zmq.h of 4.3.0), and where both are drafts they come together too.
+/// Measured with 4.2.5, which has neither: a connection is made, and nobody hears of its handshake.
+#[must_use]
+pub fn reports_handshakes() -> bool {
+    !optional_function(c"zmq_stopwatch_intermediate").is_null()
+}
+
 /// The run-time libzmq's (major, minor, patch).
 #[must_use]
 pub fn version() -> (i32, i32, i32) {
@@ -405,6 +415,17 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Lets `write` put `length` bytes at `to`; what it leaves out is zero.
+    ///
+    /// # Safety
+    /// `length` bytes at `to` may be written, and nobody else reads or writes them meanwhile.
+    pub(super) unsafe fn fill(to: NonNull<u8>, length: usize, write: impl FnOnce(&mut Self)) {
+        let mut writer = Self { to: to.as_ptr(), left: length };
+        write(&mut writer);
+        // SAFETY: `to` has advanced by what was put in, so `left` bytes remain.
+        unsafe { writer.to.write_bytes(0, writer.left) };
+    }
+
     /// Puts these bytes in, as far as there is room.
     pub fn put(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(self.left);
@@ -446,13 +467,32 @@ impl Message {
         check(unsafe { zmq_sys::zmq_msg_init_size(raw.as_mut_ptr(), length) })?;
         // SAFETY: initialised by the line above.
         let mut message = Self { raw: unsafe { raw.assume_init() } };
-        // SAFETY: the message is live; the pointer is good for `length` bytes, which nothing else refers to.
+        // SAFETY: the message is live.
         let to = unsafe { zmq_sys::zmq_msg_data(&raw mut message.raw) }.cast::<u8>();
-        let mut writer = Writer { to, left: length };
-        write(&mut writer);
-        // SAFETY: `to` has advanced by what was put in, so `left` bytes of the message remain.
-        unsafe { writer.to.write_bytes(0, writer.left) };
+        if let Some(to) = NonNull::new(to) {
+            // SAFETY: the pointer is good for `length` bytes, which nothing else refers to.
+            unsafe { Writer::fill(to, length, write) };
+        }
         Ok(message)
+    }
+
+    /// A message whose content lies elsewhere. `ENOMEM` is the only error; `gone` is not called then.
+    ///
+    /// # Safety
+    /// The bytes stay alive and unchanged until libzmq calls `gone` with `hint`, once and in any thread.
+    pub(super) unsafe fn of(
+        start: NonNull<u8>,
+        length: usize,
+        gone: unsafe extern "C" fn(*mut c_void, *mut c_void),
+        hint: *mut c_void,
+    ) -> Result<Self> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: zmq_msg_init_data initialises the memory it is given where it succeeds; the rest is the caller's promise.
+        check(unsafe {
+            zmq_sys::zmq_msg_init_data(raw.as_mut_ptr(), start.as_ptr().cast(), length, Some(gone), hint)
+        })?;
+        // SAFETY: initialised by the line above.
+        Ok(Self { raw: unsafe { raw.assume_init() } })
     }
 
     /// A second handle on the same content: nothing is copied but the handle (short messages are copied whole).
@@ -545,22 +585,24 @@ struct Draft {
     join: Option<unsafe extern "C" fn(*mut c_void, *const c_char) -> c_int>,
 }
 
+/// A function of the libzmq at run time that not every release or build has; null where it is missing.
+pub(super) fn optional_function(name: &CStr) -> *mut c_void {
+    // libzmq is linked in, but a module's own dependencies are not in the global scope: look in libzmq itself.
+    // SAFETY: dlopen with NOLOAD only looks up a library that is loaded already; both arguments are valid.
+    let library = unsafe { libc::dlopen(c"libzmq.so.5".as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    if library.is_null() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: the handle is live and never closed; the name is NUL-terminated.
+    unsafe { libc::dlsym(library, name.as_ptr()) }
+}
+
 fn draft() -> &'static Draft {
     static DRAFT: OnceLock<Draft> = OnceLock::new();
     DRAFT.get_or_init(|| {
         if !has("draft") {
             return Draft { set_group: None, group: None, join: None };
         }
-        // libzmq is linked in, but a module's own dependencies are not in the global scope: look in libzmq itself.
-        // SAFETY: dlopen with NOLOAD only looks up a library that is loaded already; both arguments are valid.
-        let library = unsafe { libc::dlopen(c"libzmq.so.5".as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
-        let find = |name: &CStr| -> *mut c_void {
-            if library.is_null() {
-                return std::ptr::null_mut();
-            }
-            // SAFETY: the handle is live and never closed; the name is NUL-terminated.
-            unsafe { libc::dlsym(library, name.as_ptr()) }
-        };
         // SAFETY: a null pointer becomes None; otherwise the symbol is the function of this name and signature (zmq.h
         // of 4.2 to 4.3.5, ZMQ_BUILD_DRAFT_API).
         unsafe {
@@ -568,15 +610,15 @@ fn draft() -> &'static Draft {
                 set_group: std::mem::transmute::<
                     *mut c_void,
                     Option<unsafe extern "C" fn(*mut zmq_sys::zmq_msg_t, *const c_char) -> c_int>,
-                >(find(c"zmq_msg_set_group")),
+                >(optional_function(c"zmq_msg_set_group")),
                 group: std::mem::transmute::<
                     *mut c_void,
                     Option<unsafe extern "C" fn(*mut zmq_sys::zmq_msg_t) -> *const c_char>,
-                >(find(c"zmq_msg_group")),
+                >(optional_function(c"zmq_msg_group")),
                 join: std::mem::transmute::<
                     *mut c_void,
                     Option<unsafe extern "C" fn(*mut c_void, *const c_char) -> c_int>,
-                >(find(c"zmq_join")),
+                >(optional_function(c"zmq_join")),
             }
         }
     })
@@ -625,6 +667,8 @@ impl<'a> PollItem<'a> {
 /// as none.
 pub fn poll(items: &mut [PollItem<'_>], timeout_ms: i64) -> Result<usize> {
     let count = c_int::try_from(items.len()).map_err(|_| Error(libc::EINVAL))?;
+    // A C long has 32 bits on some systems; 24 days are as good as any longer wait, since every caller goes round.
+    let timeout_ms = c_long::try_from(timeout_ms).unwrap_or(c_long::MAX);
     // SAFETY: PollItem is a transparent wrapper of zmq_pollitem_t; sockets in it are live for 'a, and the slice is ours.
     let ready = unsafe { zmq_sys::zmq_poll(items.as_mut_ptr().cast(), count, timeout_ms) };
     match usize::try_from(ready) {

@@ -115,6 +115,8 @@ pub struct ReceiverCounters {
     pub submitted: Counter,
     /// ZeroMQ messages or frames that are no log message.
     pub frames_rejected: Counter,
+    /// Connections that were ended because of a frame over the limit.
+    pub oversize: Counter,
     /// Log messages over the rate limit.
     pub ratelimited: Counter,
 }

@@ -64,6 +64,11 @@ impl Handshakes {
         self.refused += 1;
     }
 
+    /// Whether a failure was reported of a connection that has not ended yet.
+    pub fn is_failing(&self) -> bool {
+        self.failing > 0
+    }
+
     /// A connection ended.
     pub fn ended(&mut self, descriptor: i32) -> Ended {
         let is_reported = take_one(&mut self.failing);

@@ -7,6 +7,7 @@
 pub mod connections;
 pub mod control;
 pub mod counters;
+pub mod endings;
 pub mod endpoint;
 pub mod framing;
 pub mod handshakes;

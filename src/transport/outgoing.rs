@@ -23,6 +23,10 @@ pub struct Batch {
     pub frames: Vec<Frame>,
     /// How many log messages they are.
     pub records: usize,
+    /// The frame to be dealt with next; all before it are done with.
+    pub next: usize,
+    /// Log messages that are not done with.
+    pub left: usize,
     /// Bytes of all frames.
     pub bytes: usize,
 }
@@ -31,7 +35,7 @@ impl Batch {
     /// An empty batch with room for this many frames.
     #[must_use]
     pub fn with_capacity(frames: usize) -> Self {
-        Self { frames: Vec::with_capacity(frames), records: 0, bytes: 0 }
+        Self { frames: Vec::with_capacity(frames), ..Self::default() }
     }
 
     /// Adds a frame.
@@ -39,6 +43,7 @@ impl Batch {
         let length = message.len();
         self.bytes += length;
         self.records += records as usize;
+        self.left += records as usize;
         self.frames.push(Frame { message, length, has_more, records });
     }
 }

@@ -4,6 +4,7 @@
 //! Pure: bytes to records and back. A frame whose counts do not tile it exactly is no packed frame.
 #![forbid(unsafe_code)]
 
+use crate::sys::blocks::Arena;
 use crate::sys::zmq::{Message, Result};
 
 /// What a record of this length takes in a packed frame.
@@ -18,10 +19,10 @@ fn digits(number: usize) -> usize {
 
 /// One frame of these records, in order; `prefix` goes in front of the first count. Empty records are left out: there is
 /// no such thing as an empty log message. The only error is that memory has run out.
-pub fn pack(prefix: &[u8], records: &[&[u8]]) -> Result<Message> {
+pub fn pack(arena: &mut Arena, prefix: &[u8], records: &[&[u8]]) -> Result<Message> {
     let records = records.iter().filter(|record| !record.is_empty());
     let length = prefix.len() + records.clone().map(|record| packed_length(record.len())).sum::<usize>();
-    Message::written(length, |writer| {
+    arena.written(length, |writer| {
         writer.put(prefix);
         for record in records {
             let mut text = [b' '; 21];
@@ -86,9 +87,9 @@ mod tests {
 
     #[test]
     fn a_packed_frame_is_plain_octet_counting() {
-        let frame = pack(b"", &[b"<13>one", b"", b"<13>second"]).unwrap();
+        let frame = pack(&mut Arena::default(), b"", &[b"<13>one", b"", b"<13>second"]).unwrap();
         assert_eq!(frame.as_slice(), b"7 <13>one10 <13>second");
-        let frame = pack(b"topic", &[b"x"]).unwrap();
+        let frame = pack(&mut Arena::default(), b"topic", &[b"x"]).unwrap();
         assert_eq!(frame.as_slice(), b"topic1 x");
     }
 
@@ -102,6 +103,7 @@ mod tests {
             state ^= state << 17;
             state
         };
+        let mut arena = Arena::default();
         for _ in 0..300 {
             let count = next() % 20 + 1;
             let made: Vec<Vec<u8>> = (0..count)
@@ -111,7 +113,7 @@ mod tests {
                 })
                 .collect();
             let slices: Vec<&[u8]> = made.iter().map(Vec::as_slice).collect();
-            let frame = pack(b"", &slices).unwrap();
+            let frame = pack(&mut arena, b"", &slices).unwrap();
             assert_eq!(frame.as_slice().len(), made.iter().map(|r| packed_length(r.len())).sum::<usize>());
             assert_eq!(records(frame.as_slice()), Some(made));
         }

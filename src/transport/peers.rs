@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connections::Connections;
 use super::counters::ConnectionCounters;
+use super::endings::Endings;
 use super::handshakes::{Ended, Handshakes};
 use super::monitor::{Monitor, MonitorEvent, MonitorEventKind};
 use crate::sys::zmq::Socket;
@@ -21,6 +22,11 @@ pub enum PeerEvent {
     },
     /// A connection that had been ready ended.
     Lost {
+        /// Where, in libzmq's words.
+        endpoint: String,
+    },
+    /// A connection that had been ready was ended on this side: the peer had sent a frame over the limit.
+    Oversize {
         /// Where, in libzmq's words.
         endpoint: String,
     },
@@ -62,6 +68,8 @@ pub struct PeerTracker {
     backoff: Backoff,
     /// Who is connected, where the socket's owner needs to know.
     pub connections: Connections,
+    /// Who ended a connection, where the socket's owner wants to know.
+    endings: Option<Endings>,
 }
 
 impl PeerTracker {
@@ -74,6 +82,21 @@ impl PeerTracker {
             retries: connected.iter().map(retry).collect(),
             backoff,
             connections: Connections::default(),
+            endings: None,
+        }
+    }
+
+    /// Tells peers that were cut off for a frame over the limit from those that went away.
+    #[must_use]
+    pub fn watching_for_oversize(mut self, has_heartbeats: bool) -> Self {
+        self.endings = Some(Endings::new(has_heartbeats));
+        self
+    }
+
+    /// The socket is about to end its connections itself.
+    pub fn stop_watching(&mut self) {
+        if let Some(endings) = &mut self.endings {
+            endings.clear();
         }
     }
 
@@ -115,10 +138,15 @@ impl PeerTracker {
             MonitorEventKind::Disconnected { fd } => {
                 counters.closed.increment();
                 self.connections.closed(fd);
+                // A message that CURVE cannot open is reported in words of its own.
+                let is_reported = self.handshakes.is_failing();
                 let ended = self.handshakes.ended(fd);
+                let is_judged = ended == Ended::Ready && !is_reported;
+                let is_oversize = self.endings.as_mut().is_some_and(|endings| endings.closed(fd, is_judged));
                 counters.active.set(self.live());
                 let is_ours = self.schedule_unless_retried(&event.endpoint, now);
                 return match ended {
+                    Ended::Ready if is_oversize => Some(PeerEvent::Oversize { endpoint: endpoint() }),
                     Ended::Ready => Some(PeerEvent::Lost { endpoint: endpoint() }),
                     Ended::Failed => None,
                     Ended::FailedSilently => {
@@ -152,6 +180,9 @@ impl PeerTracker {
     fn opened(&mut self, descriptor: i32) {
         self.handshakes.begun(descriptor);
         self.connections.opened(descriptor);
+        if let Some(endings) = &mut self.endings {
+            endings.opened(descriptor);
+        }
     }
 
     /// The endpoints an event may be about. Once the connection stands libzmq names the peer's resolved address, so

@@ -130,6 +130,27 @@ impl<T: Weighed> SendQueue<T> {
         Ok(std::mem::take(&mut state.receiver_sleeps))
     }
 
+    /// Counts a batch as inside that the caller delivers at once: for whoever has the receiver's part for the moment, and
+    /// only when nothing is inside, so that no batch overtakes another. What is delivered is [`SendQueue::done`].
+    pub fn enter(&self, messages: usize, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let is_alone = state.messages == 0 && state.batches.is_empty();
+        if !is_alone || state.is_closed || !state.is_admitting {
+            return false;
+        }
+        state.messages += messages;
+        state.bytes += bytes;
+        true
+    }
+
+    /// Leaves to the receiver what could not be delivered of a batch that has entered: it comes before all others.
+    /// `true`: the receiver sleeps and must be woken.
+    pub fn leave(&self, rest: T) -> bool {
+        let mut state = self.lock();
+        state.batches.push_front(rest);
+        std::mem::take(&mut state.receiver_sleeps)
+    }
+
     /// Waits until a batch of this weight would be taken, at most `longest`. `false` when it would not, or the queue is
     /// closed.
     pub fn wait_for_room(&self, messages: usize, bytes: usize, longest: Duration) -> bool {

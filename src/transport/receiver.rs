@@ -91,7 +91,7 @@ impl<I: Intake> Receiver<I> {
         let Some(mut open) = self.open() else { return };
         self.intake.tell(ReceiverEvent::Opened(&open.bound, &open.connected));
         let mut frames = Frames::new(self.max_frames);
-        let mut peers = PeerTracker::new(&open.connected, self.plan.backoff());
+        let mut peers = self.track(&open);
         let mut retry_at = Instant::now() + RETRY;
         while !self.shared.control.is_stopping() {
             self.look_around(&mut open, &mut peers, &mut retry_at);
@@ -100,9 +100,15 @@ impl<I: Intake> Receiver<I> {
             }
         }
         // Sessions end at once; what is in libzmq's pipes stays readable.
+        peers.stop_watching();
         open.detach();
         let deadline = Instant::now() + LAST_DRAIN;
         while self.drain(&open, &mut peers, &mut frames, DRAIN) > 0 && Instant::now() < deadline {}
+    }
+
+    fn track(&self, open: &OpenSocket) -> PeerTracker {
+        let has_heartbeats = self.plan.options.heartbeat_interval.is_some();
+        PeerTracker::new(&open.connected, self.plan.backoff()).watching_for_oversize(has_heartbeats)
     }
 
     fn open(&mut self) -> Option<OpenSocket> {
@@ -129,8 +135,14 @@ impl<I: Intake> Receiver<I> {
 
     fn look_around(&mut self, open: &mut OpenSocket, peers: &mut PeerTracker, retry_at: &mut Instant) {
         let intake = &mut self.intake;
-        let connections = &self.shared.counters.connections;
-        peers.update(&mut open.monitor, connections, |event| intake.tell(ReceiverEvent::Peer(event)));
+        let counters = &self.shared.counters;
+        let connections = &counters.connections;
+        peers.update(&mut open.monitor, connections, |event| {
+            if matches!(event, PeerEvent::Oversize { .. }) {
+                counters.oversize.increment();
+            }
+            intake.tell(ReceiverEvent::Peer(event));
+        });
         peers.reconnect_due(&open.socket, connections);
         for order in self.shared.control.take_orders() {
             self.obey(open, peers, order);
@@ -160,6 +172,7 @@ impl<I: Intake> Receiver<I> {
 
     /// Opens the socket anew; what has arrived is passed on first.
     fn reopen(&mut self, open: &mut OpenSocket, peers: &mut PeerTracker) {
+        peers.stop_watching();
         open.detach();
         let mut frames = Frames::new(self.max_frames);
         let deadline = Instant::now() + LAST_DRAIN;
@@ -170,7 +183,7 @@ impl<I: Intake> Receiver<I> {
                     self.intake.tell(ReceiverEvent::OpenFailed(error));
                 }
                 *open = anew;
-                *peers = PeerTracker::new(&open.connected, self.plan.backoff());
+                *peers = self.track(open);
                 self.shared.counters.connections.active.set(0);
             }
             Err(error) => self.intake.tell(ReceiverEvent::OpenFailed(&error)),

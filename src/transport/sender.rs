@@ -1,15 +1,21 @@
-//! The thread that owns an action's socket.
+//! The thread that delivers an action's batches.
 //!
-//! It takes batches from the queue and hands them to libzmq, watches its peers and its subscribers, and at the end
-//! delivers what is left within one deadline. It sleeps in one place, in `zmq_poll` on the socket, the monitor and the
-//! waker; while a subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon as
-//! there is room (XPUB always polls as writable).
+//! It takes them from the queue and hands them to libzmq, watches its peers and its subscribers, and at the end delivers
+//! what is left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's, the monitor's and the waker's
+//! descriptors; while a subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon
+//! as there is room (XPUB always polls as writable).
+//!
+//! A batch that finds the queue empty and the thread asleep need not wake it: whoever brings the batch sends it, in the
+//! thread's place and under its lock ([`Desk`]), as far as libzmq takes it at once. The rest stays for the thread.
 
+mod desk;
 mod tally;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod work;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Steered};
@@ -17,10 +23,11 @@ use super::counters::{ConnectionCounters, SenderCounters};
 use super::listening::Listener;
 use super::outgoing::Batch;
 use super::peers::PeerEvent;
-use super::queue::{Popped, SendQueue};
+use super::queue::{Popped, PushError, SendQueue, Weighed};
 use super::socket::{OpenError, OpenSocket, SocketPlan};
 use crate::sys::zmq::{Context, POLLIN, PollItem, option, poll};
-use work::Work;
+use desk::{AtDesk, Desk, SendNow};
+use work::{Reached, Work};
 
 /// What a sender does when a subscriber, or every peer, is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,7 @@ pub enum SenderEvent<'a> {
     Undelivered(usize),
 }
 
-/// Whoever listens to a sender; called in the sender's thread.
+/// Whoever listens to a sender; called in the sender's thread, or by whoever sends in its place.
 pub trait SenderEvents: Send {
     /// Something happened.
     fn tell(&self, event: SenderEvent<'_>);
@@ -94,6 +101,8 @@ pub struct Feed {
     progress: AtomicU64,
     /// When delivery ends, once a stop has begun.
     deadline: Mutex<Option<Instant>>,
+    /// Where a batch can be sent at once, while the sender runs.
+    desk: OnceLock<Weak<dyn SendNow>>,
 }
 
 impl Feed {
@@ -107,7 +116,34 @@ impl Feed {
             control: Control::default(),
             progress: AtomicU64::new(0),
             deadline: Mutex::new(None),
+            desk: OnceLock::new(),
         }
+    }
+
+    /// Accepts a batch: sends it where nothing is before it, or puts it into the queue. Never waits.
+    pub fn offer(&self, batch: Batch) -> Result<(), PushError<Batch>> {
+        let desk = self.desk.get().and_then(Weak::upgrade);
+        let batch = match desk {
+            Some(desk) => match desk.send_now(batch) {
+                Ok(()) => return Ok(()),
+                Err(batch) => batch,
+            },
+            None => batch,
+        };
+        let messages = batch.messages();
+        let must_wake = self.queue.push(batch)?;
+        self.note_accepted(messages);
+        if must_wake {
+            self.control.wake();
+        }
+        Ok(())
+    }
+
+    fn note_accepted(&self, messages: usize) {
+        let depth = self.queue.depth() as u64;
+        self.counters.queue_depth.set(depth);
+        self.counters.queue_depth_max.raise(depth);
+        self.counters.accepted.add(messages as u64);
     }
 
     /// A number that changes with every message that libzmq takes.
@@ -165,13 +201,22 @@ pub struct Sender<E> {
 
 impl<E: SenderEvents> Sender<E> {
     /// Runs until the feed is closed and drained, or its deadline has passed.
-    pub fn run(mut self) {
-        if let Some(open) = self.open() {
-            let mut work = Work::new(&self, &open);
-            self.serve(open, &mut work);
-        } else {
+    pub fn run(mut self)
+    where
+        E: 'static,
+    {
+        let feed = Arc::clone(&self.feed);
+        let Some(open) = self.open() else {
             self.give_up(0);
-        }
+            return;
+        };
+        let work = Work::new(&self, &open);
+        let desk = Arc::new(Desk::new(AtDesk { sender: self, open, work }));
+        let direct: Arc<dyn SendNow> = Arc::clone(&desk) as _;
+        // Only one sender ever runs for a feed.
+        let _ = feed.desk.set(Arc::downgrade(&direct));
+        drop(direct);
+        desk.serve(&feed);
     }
 
     /// Opens the socket; tried again until it works or the feed is closed.
@@ -199,23 +244,6 @@ impl<E: SenderEvents> Sender<E> {
         }
     }
 
-    fn serve(&mut self, mut open: OpenSocket, work: &mut Work) {
-        work.admit(self, &open);
-        loop {
-            work.look_around(self, &mut open);
-            match self.feed.queue.pop() {
-                Popped::Batch(batch) => {
-                    if !work.send_batch(self, &mut open, batch) {
-                        break;
-                    }
-                }
-                Popped::Empty => work.sleep(self, &open),
-                Popped::Finished => break,
-            }
-        }
-        self.finish(open, work.in_hand);
-    }
-
     /// What is left when the loop ends is undelivered; what libzmq has gets the rest of the deadline.
     fn finish(&self, open: OpenSocket, in_hand: usize) {
         self.give_up(in_hand);
@@ -228,7 +256,7 @@ impl<E: SenderEvents> Sender<E> {
         let mut lost = in_hand;
         loop {
             match self.feed.queue.pop() {
-                Popped::Batch(batch) => lost += batch.records,
+                Popped::Batch(batch) => lost += batch.left,
                 Popped::Empty => {
                     self.feed.queue.close();
                 }

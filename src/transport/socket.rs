@@ -151,8 +151,11 @@ impl OpenSocket {
         let socket = context.socket(plan.socket_type.kind()).map_err(create)?;
         socket.set_int(option::LINGER, 0).map_err(create)?;
         if plan.socket_type == SocketType::Pub {
-            // Report every subscription, with its connection; refuse a frame that a subscriber has no room for.
+            // Report every subscription, with its connection.
             socket.set_int(option::XPUB_VERBOSE, 1).map_err(create)?;
+        }
+        if plan.socket_type.is_publisher() {
+            // Refuse a frame that a subscriber has no room for. RADIO has the option too (libzmq radio.cpp).
             socket.set_int(option::XPUB_NODROP, 1).map_err(create)?;
         }
         let mut options = plan.options.clone();

@@ -64,6 +64,11 @@ pub enum SocketTypeError {
     /// A draft type on a libzmq without the draft API.
     #[error("socktype \"{0}\" is a draft socket type, and the installed libzmq {1} was built without drafts")]
     NoDrafts(SocketType, String),
+    /// Nobody would learn whether a peer has been admitted.
+    #[error(
+        "the installed libzmq {0} does not report the end of handshakes, without which nothing can be sent safely; 4.3 does"
+    )]
+    NoHandshakes(String),
 }
 
 impl SocketType {
@@ -83,9 +88,13 @@ impl SocketType {
 
     /// Refuses a type that the libzmq at run time lacks.
     pub fn require_available(self) -> Result<(), SocketTypeError> {
+        let (major, minor, patch) = zmq::version();
+        let version = format!("{major}.{minor}.{patch}");
+        if !zmq::reports_handshakes() {
+            return Err(SocketTypeError::NoHandshakes(version));
+        }
         if self.is_draft() && !zmq::has("draft") {
-            let (major, minor, patch) = zmq::version();
-            return Err(SocketTypeError::NoDrafts(self, format!("{major}.{minor}.{patch}")));
+            return Err(SocketTypeError::NoDrafts(self, version));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,12 @@ struct interface { int version, loaded; slot_t *slots[126]; };
 
 #ifndef GLBL_VERSION
 #define GLBL_VERSION 10
+#endif
+#ifndef PROP_VERSION
+#define PROP_VERSION 1
+#endif
+#ifndef RULESET_VERSION
+#define RULESET_VERSION 8
 #endif
 #ifndef STATSOBJ_VERSION
 #define STATSOBJ_VERSION 13
@@ -99,6 +106,15 @@ int OMSRdestruct(struct request *r) { for (int i = 0; i < r->n; i++) free(r->nam
 
 /* A message laid out as 8.2302's around msgFlags, or with nothing recognisable. */
 struct message { char head[76]; int after_pri, text; short version; short pad; int flags, raw_length, text_length; char rest[512]; };
+/* What looks like the layout, once more further on. */
+static void twin(struct message *m)
+{
+#ifdef AMBIGUOUS_LAYOUT
+	memcpy(m->rest, &m->after_pri, offsetof(struct message, rest) - offsetof(struct message, after_pri));
+#else
+	(void)m;
+#endif
+}
 int msgConstruct(struct message **to) { *to = calloc(1, sizeof **to); return 0; }
 int msgDestruct(struct message **m) { free(*m); *m = NULL; return 0; }
 #ifndef WITHOUT_MSGDUP
@@ -112,6 +128,7 @@ void MsgSetRawMsg(struct message *m, const char *t, size_t n)
 	(void)t;
 	m->raw_length = (int)n;
 	m->text_length = (int)n - m->text;
+	twin(m);
 }
 #endif
 void MsgSetInputName(struct message *m, void *p) { (void)m; (void)p; }
@@ -119,9 +136,9 @@ void MsgSetRcvFrom(struct message *m, void *p) { (void)m; (void)p; }
 int MsgSetRcvFromIP(struct message *m, void *p) { (void)m; (void)p; return 0; }
 int MsgSetFlowControlType(struct message *m, int t) { (void)m; (void)t; return 0; }
 void MsgSetRuleset(struct message *m, void *r) { (void)m; (void)r; }
-int MsgSetAfterPRIOffs(struct message *m, int o) { m->after_pri = o; return 0; }
-void MsgSetMSGoffs(struct message *m, int o) { m->text = o; m->text_length = m->raw_length - o; }
-void setProtocolVersion(struct message *m, int v) { m->version = (short)v; }
+int MsgSetAfterPRIOffs(struct message *m, int o) { m->after_pri = o; twin(m); return 0; }
+void MsgSetMSGoffs(struct message *m, int o) { m->text = o; m->text_length = m->raw_length - o; twin(m); }
+void setProtocolVersion(struct message *m, int v) { m->version = (short)v; twin(m); }
 int submitMsg2(struct message *m) { printf("submitted 1\n"); free(m); return 0; }
 struct batch { short max, n; struct message **messages; };
 int multiSubmitMsg2(struct batch *b)
@@ -132,6 +149,7 @@ int multiSubmitMsg2(struct batch *b)
 	b->n = 0;
 	return 0;
 }
+#ifndef WITHOUT_PARSE_AND_SUBMIT
 int parseAndSubmitMessage(const char *host, const char *ip, const char *text, int n, int flags, int flow, void *name,
 	const void *time, long gen, void *ruleset)
 {
@@ -140,6 +158,7 @@ int parseAndSubmitMessage(const char *host, const char *ip, const char *text, in
 	fflush(stdout);
 	return 0;
 }
+#endif
 int glblGetMaxLine(void *conf) { (void)conf; return 8192; }
 
 /* --- objects ------------------------------------------------------------------------------------------------- */
@@ -169,8 +188,8 @@ static int use_obj(const char *from, char *name, char *file, struct interface *t
 		SLOT(GLBL_VERSION == 9 ? 50 : 16, input_term_state);
 		return 0;
 	}
-	if (!strcmp(name, "prop") && table->version == 1) { SLOT(3, prop_destruct); SLOT(8, prop_create); return 0; }
-	if (!strcmp(name, "ruleset") && table->version == 8) { SLOT(8, get_ruleset); return 0; }
+	if (!strcmp(name, "prop") && table->version == PROP_VERSION) { SLOT(3, prop_destruct); SLOT(8, prop_create); return 0; }
+	if (!strcmp(name, "ruleset") && table->version == RULESET_VERSION) { SLOT(8, get_ruleset); return 0; }
 	if (!strcmp(name, "statsobj") && table->version == STATSOBJ_VERSION) {
 		SLOT(1, stats_construct); SLOT(2, stats_finalize); SLOT(3, stats_destruct); SLOT(4, stats_name); SLOT(5, stats_origin);
 		SLOT(STATSOBJ_VERSION == 13 ? 10 : STATSOBJ_VERSION == 14 ? 11 : 12, stats_add);

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::daemon::{modules_argument, read};
-use super::modules;
+use super::{Host, modules};
 
 /// valgrind with rsyslogd, writing `memcheck.xml` into `directory`.
-pub fn command(directory: &Path) -> Command {
+pub fn command(directory: &Path, host: &Host) -> Command {
     let mut command = Command::new("valgrind");
     command
         .args([
@@ -18,8 +18,8 @@ pub fn command(directory: &Path) -> Command {
         ])
         .args(["--num-callers=50", "--fair-sched=try", "--xml=yes"])
         .arg(format!("--xml-file={}", directory.join("memcheck.xml").display()))
-        .arg(modules::rsyslogd())
-        .arg(modules_argument());
+        .arg(&host.daemon)
+        .arg(modules_argument(host));
     command
 }
 

@@ -8,6 +8,8 @@
 pub mod certificates;
 pub mod daemon;
 pub mod feed;
+pub mod hardened;
+pub mod hosts;
 pub mod memcheck;
 pub mod modules;
 pub mod peer;
@@ -21,6 +23,7 @@ pub mod wait;
 pub use certificates::Certificates;
 pub use daemon::{Check, Config, Daemon, check_config};
 pub use feed::{Feeder, Record, feed};
+pub use hosts::Host;
 pub use peer::{Peer, Publisher};
 pub use sequence::{assert_sequence, assert_sequences, texts};
 pub use wait::{LONG, SHORT, wait_until};

@@ -1,4 +1,4 @@
-//! Where the modules are: those under test and the distribution's.
+//! Where the modules under test are.
 
 use std::path::{Path, PathBuf};
 
@@ -19,26 +19,6 @@ pub fn under_test() -> PathBuf {
         assert!(file.is_file(), "{} is missing: run `make build` first", file.display());
     }
     directory
-}
-
-/// The directory of rsyslog's own modules, by the packagings' customs: multiarch, lib64, lib.
-pub fn of_distribution() -> PathBuf {
-    if let Some(directory) = std::env::var_os("RSYSLOG_MODDIR") {
-        return PathBuf::from(directory);
-    }
-    let multiarch =
-        std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path().join("rsyslog"));
-    ["/usr/lib64/rsyslog", "/usr/lib/rsyslog"]
-        .into_iter()
-        .map(PathBuf::from)
-        .chain(multiarch)
-        .find(|directory| directory.join("lmnet.so").is_file())
-        .expect("rsyslog's module directory is not to be found: install rsyslog, or set RSYSLOG_MODDIR")
-}
-
-/// The rsyslogd to test with.
-pub fn rsyslogd() -> PathBuf {
-    std::env::var_os("RSYSLOGD").map_or_else(|| PathBuf::from("/usr/sbin/rsyslogd"), PathBuf::from)
 }
 
 /// Copies a module under test to another directory or name.

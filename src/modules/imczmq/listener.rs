@@ -222,6 +222,7 @@ fn named_counters(shared: &ReceiverShared) -> Vec<Named<'_>> {
             ("received", &counters.received),
             ("submitted", &counters.submitted),
             ("frames_rejected", &counters.frames_rejected),
+            ("oversize", &counters.oversize),
             ("ratelimited", &counters.ratelimited),
         ]
         .map(|(name, counter)| Named { name, counter: counter.as_atomic(), is_gauge: false }),

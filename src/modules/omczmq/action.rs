@@ -13,6 +13,7 @@ use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::statistics::Registration;
 use crate::host::{boundary, log, module_name};
 use crate::modules::runtime::{self, Runtime, write_ports};
+use crate::sys::blocks::Pool;
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::listening::Listener;
 use crate::transport::queue::SendQueue;
@@ -37,6 +38,8 @@ pub struct Action {
     /// Unique in the module; the ZAP domain too.
     name: String,
     feed: Arc<Feed>,
+    /// The memory of its messages, which is used again and again.
+    pool: Arc<Pool>,
     clock: Arc<StopClock>,
     state: Mutex<State>,
 }
@@ -51,7 +54,7 @@ impl Action {
     /// A loaded action: no thread and no descriptor, because rsyslogd may still fork.
     pub(super) fn new(settings: ActionSettings, name: String, clock: Arc<StopClock>) -> Self {
         let feed = Arc::new(Feed::new(SendQueue::new(settings.limits)));
-        Self { settings, name, feed, clock, state: Mutex::new(State::Loaded) }
+        Self { settings, name, feed, pool: Arc::default(), clock, state: Mutex::new(State::Loaded) }
     }
 
     pub(super) fn settings(&self) -> &ActionSettings {
@@ -64,6 +67,10 @@ impl Action {
 
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool)
     }
 
     /// When a stop that has begun ends; the first one to ask starts the clock for all actions.

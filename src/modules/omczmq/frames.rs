@@ -5,16 +5,17 @@ use std::ffi::CString;
 
 use super::settings::{ActionSettings, Topics};
 use crate::host::batch::{Batch as Commit, Rendered};
+use crate::sys::blocks::Arena;
 use crate::sys::zmq::{Message, Result};
 use crate::transport::outgoing::Batch;
 use crate::transport::packing::{pack, packed_length};
 use crate::transport::socket_type::SocketType;
 
 /// The frames of a commit; an error only where memory has run out.
-pub(super) fn build(settings: &ActionSettings, commit: Commit<'_>) -> Result<Batch> {
+pub(super) fn build(settings: &ActionSettings, arena: &mut Arena, commit: Commit<'_>) -> Result<Batch> {
     match settings.packing {
-        Some(longest) => packed(settings, commit, longest),
-        None => single(settings, commit),
+        Some(longest) => packed(settings, arena, commit, longest),
+        None => single(settings, arena, commit),
     }
 }
 
@@ -33,7 +34,7 @@ fn topics<'a>(settings: &'a ActionSettings, message: Rendered<'a>) -> impl Exact
 }
 
 /// One frame, or topic and frame, for each message and topic.
-fn single(settings: &ActionSettings, commit: Commit<'_>) -> Result<Batch> {
+fn single(settings: &ActionSettings, arena: &mut Arena, commit: Commit<'_>) -> Result<Batch> {
     let mut batch = Batch::with_capacity(commit.len() * settings.frames_per_message());
     for message in commit.messages() {
         let body = message.template(0);
@@ -43,21 +44,21 @@ fn single(settings: &ActionSettings, commit: Commit<'_>) -> Result<Batch> {
         for (index, topic) in topics.enumerate() {
             let records = u32::from(index == last);
             let Some(topic) = topic else {
-                batch.push(Message::from_parts(&[body])?, false, records);
+                batch.push(arena.message(&[body])?, false, records);
                 continue;
             };
             if settings.has_topic_frame {
-                batch.push(Message::from_parts(&[topic])?, true, 0);
+                batch.push(arena.message(&[topic])?, true, 0);
                 // Every topic's copy is the same content.
                 let copy = match &mut shared {
                     Some(first) => first.share()?,
-                    None => shared.insert(Message::from_parts(&[body])?).share()?,
+                    None => shared.insert(arena.message(&[body])?).share()?,
                 };
                 batch.push(copy, false, records);
             } else if settings.socket.socket_type == SocketType::Radio {
-                batch.push(grouped(Message::from_parts(&[body])?, topic)?, false, records);
+                batch.push(grouped(arena.message(&[body])?, topic)?, false, records);
             } else {
-                batch.push(Message::from_parts(&[topic, body])?, false, records);
+                batch.push(arena.message(&[topic, body])?, false, records);
             }
         }
     }
@@ -81,7 +82,7 @@ struct Pack<'a> {
 }
 
 /// As few frames as the records of this batch fit into, one topic each. Nothing waits for another batch.
-fn packed(settings: &ActionSettings, commit: Commit<'_>, longest: usize) -> Result<Batch> {
+fn packed(settings: &ActionSettings, arena: &mut Arena, commit: Commit<'_>, longest: usize) -> Result<Batch> {
     let mut batch = Batch::with_capacity(16);
     let mut packs: Vec<Pack<'_>> = Vec::new();
     let mut by_topic: HashMap<Option<&[u8]>, usize> = HashMap::new();
@@ -94,14 +95,14 @@ fn packed(settings: &ActionSettings, commit: Commit<'_>, longest: usize) -> Resu
             // Most messages go where the one before went.
             if packs.get(place).is_none_or(|pack| pack.topic != topic) {
                 place = *by_topic.entry(topic).or_insert_with(|| {
-                    packs.push(Pack { topic, records: Vec::new(), length: 0, finished: 0 });
+                    packs.push(Pack { topic, records: Vec::with_capacity(16), length: 0, finished: 0 });
                     packs.len() - 1
                 });
             }
             let Some(pack) = packs.get_mut(place) else { continue };
             let length = packed_length(body.len());
             if pack.length + length > longest && !pack.records.is_empty() {
-                flush(settings, &mut batch, pack)?;
+                flush(settings, arena, &mut batch, pack)?;
             }
             pack.records.push(body);
             pack.length += length;
@@ -109,26 +110,26 @@ fn packed(settings: &ActionSettings, commit: Commit<'_>, longest: usize) -> Resu
         }
     }
     for pack in &mut packs {
-        flush(settings, &mut batch, pack)?;
+        flush(settings, arena, &mut batch, pack)?;
     }
     Ok(batch)
 }
 
-fn flush(settings: &ActionSettings, batch: &mut Batch, pack_of: &mut Pack<'_>) -> Result<()> {
+fn flush(settings: &ActionSettings, arena: &mut Arena, batch: &mut Batch, pack_of: &mut Pack<'_>) -> Result<()> {
     if pack_of.records.is_empty() {
         return Ok(());
     }
     let finished = std::mem::take(&mut pack_of.finished);
     match pack_of.topic {
-        None => batch.push(pack(b"", &pack_of.records)?, false, finished),
+        None => batch.push(pack(arena, b"", &pack_of.records)?, false, finished),
         Some(topic) if settings.has_topic_frame => {
-            batch.push(Message::from_parts(&[topic])?, true, 0);
-            batch.push(pack(b"", &pack_of.records)?, false, finished);
+            batch.push(arena.message(&[topic])?, true, 0);
+            batch.push(pack(arena, b"", &pack_of.records)?, false, finished);
         }
         Some(topic) if settings.socket.socket_type == SocketType::Radio => {
-            batch.push(grouped(pack(b"", &pack_of.records)?, topic)?, false, finished);
+            batch.push(grouped(pack(arena, b"", &pack_of.records)?, topic)?, false, finished);
         }
-        Some(topic) => batch.push(pack(topic, &pack_of.records)?, false, finished),
+        Some(topic) => batch.push(pack(arena, topic, &pack_of.records)?, false, finished),
     }
     pack_of.records.clear();
     pack_of.length = 0;

@@ -8,6 +8,7 @@ use super::frames;
 use crate::host::batch::Batch as Commit;
 use crate::host::status::Status;
 use crate::host::stop_signal::host_is_stopping;
+use crate::sys::blocks::Arena;
 use crate::transport::outgoing::Batch;
 use crate::transport::queue::{PushError, Weighed};
 use crate::transport::sender::OnFull;
@@ -22,11 +23,14 @@ pub struct Worker {
     /// After a refused batch the host offers each of its messages again, one by one (action.c:1513). Taking any of them
     /// while others were refused would change their order, so as many single messages are refused as there were in the batch.
     replays_to_refuse: usize,
+    /// Where its messages are put.
+    arena: Arena,
 }
 
 impl Worker {
     pub(super) fn new(action: Arc<Action>) -> Self {
-        Self { action, replays_to_refuse: 0 }
+        let arena = Arena::new(action.pool());
+        Self { action, replays_to_refuse: 0, arena }
     }
 
     pub(super) fn action(&self) -> &Action {
@@ -52,15 +56,13 @@ impl Worker {
             return Status::Suspended;
         }
         self.replays_to_refuse = 0;
-        let Ok(batch) = frames::build(self.action.settings(), commit) else { return self.refuse(commit.len()) };
-        let records = batch.records;
-        let taken = self.hand_over(batch);
-        let counters = &self.action.feed().counters;
-        if taken.is_err() {
+        let Ok(batch) = frames::build(self.action.settings(), &mut self.arena, commit) else {
             return self.refuse(commit.len());
+        };
+        match self.hand_over(batch) {
+            Ok(()) => Status::Ok,
+            Err(()) => self.refuse(commit.len()),
         }
-        counters.accepted.add(records as u64);
-        Status::Ok
     }
 
     fn refuse(&mut self, messages: usize) -> Status {
@@ -86,14 +88,8 @@ impl Worker {
         let (records, bytes) = (batch.messages(), batch.bytes());
         let mut waiting: Option<(u64, Instant)> = None;
         loop {
-            match feed.queue.push(batch) {
-                Ok(wake) => {
-                    if wake {
-                        feed.control.wake();
-                    }
-                    let depth = feed.queue.depth() as u64;
-                    feed.counters.queue_depth.set(depth);
-                    feed.counters.queue_depth_max.raise(depth);
+            match feed.offer(batch) {
+                Ok(()) => {
                     if feed.queue.is_synchronous() {
                         self.await_delivery();
                     }
@@ -103,6 +99,7 @@ impl Worker {
                 Err(PushError::Full(back)) => batch = back,
             }
             if self.action.settings().on_full == OnFull::Drop {
+                feed.counters.accepted.add(records as u64);
                 feed.counters.dropped_queue_full.add(records as u64);
                 return Ok(());
             }

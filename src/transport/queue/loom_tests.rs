@@ -68,6 +68,24 @@ fn a_receiver_that_found_nothing_is_told_of_the_next_batch() {
 }
 
 #[test]
+fn what_is_left_of_a_batch_that_entered_comes_first_and_somebody_is_told() {
+    loom::model(|| {
+        let queue = Arc::new(SendQueue::new(Limits { messages: 2, bytes: 2 }));
+        let found = queue.pop();
+        let writer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.push(One(2)).unwrap())
+        };
+        let is_in = queue.enter(1, 1);
+        let told = is_in && queue.leave(One(1));
+        let also_told = writer.join().unwrap();
+        assert!(matches!(found, Popped::Empty) && (told != also_told), "the sleeping receiver is told once");
+        queue.close();
+        assert_eq!(drain(&queue), if is_in { vec![1, 2] } else { vec![2] });
+    });
+}
+
+#[test]
 fn a_writer_that_waits_for_room_gets_it_or_learns_of_the_close() {
     loom::model(|| {
         let queue = Arc::new(SendQueue::new(SMALL));

@@ -56,6 +56,30 @@ fn closing_refuses_pushes_and_drains_first() {
 }
 
 #[test]
+fn a_batch_enters_past_the_queue_only_when_nothing_is_inside() {
+    let queue = SendQueue::new(LIMITS);
+    assert_eq!(queue.pop(), Popped::Empty);
+    assert!(queue.enter(1000, 100_000), "an oversize batch too");
+    assert!(!queue.enter(1, 1), "one is inside");
+    assert!(queue.leave(Item(1, 1000, 100_000)), "a sleeping receiver must be woken");
+    assert_eq!(queue.pop(), Popped::Batch(Item(1, 1000, 100_000)));
+    assert!(!queue.enter(1, 1), "taken out is not done");
+    queue.done(1000, 100_000);
+    queue.set_admitting(false);
+    assert!(!queue.enter(1, 1));
+    queue.set_admitting(true);
+    assert!(queue.enter(1, 1));
+    queue.push(Item(2, 1, 1)).unwrap();
+    queue.leave(Item(1, 1, 1));
+    queue.close();
+    assert_eq!(queue.pop(), Popped::Batch(Item(1, 1, 1)), "it came first");
+    assert_eq!(queue.pop(), Popped::Batch(Item(2, 1, 1)));
+    assert_eq!(queue.pop(), Popped::Finished);
+    queue.done(2, 2);
+    assert!(!queue.enter(1, 1), "closed");
+}
+
+#[test]
 fn waiting_for_room_ends_when_the_receiver_is_done() {
     let queue = Arc::new(SendQueue::new(LIMITS));
     queue.push(Item(1, 10, 10)).unwrap();
@@ -156,6 +180,16 @@ fn random_actions_do_what_a_plain_deque_does() {
                 0..45 => {
                     let item = Item(number, next(5) as usize + 1, next(40) as usize);
                     let copy = Item(item.0, item.1, item.2);
+                    if next(3) == 0 {
+                        // The same batch past the queue, of which nothing could be delivered.
+                        let expected = model.would_take(&item) && model.weight().0 == 0;
+                        assert_eq!(queue.enter(item.1, item.2), expected, "seed {seed}, action {number}");
+                        if expected {
+                            queue.leave(item);
+                            model.inside.push_front(copy);
+                        }
+                        continue;
+                    }
                     let expected = model.would_take(&item);
                     assert_eq!(queue.push(item).is_ok(), expected, "seed {seed}, action {number}");
                     if expected {

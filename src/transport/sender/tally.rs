@@ -17,8 +17,10 @@ pub(super) enum Outcome {
     Dropped,
     /// libzmq does not take it, now or later.
     Refused,
-    /// The deadline passed.
+    /// The deadline passed: it is not dealt with.
     TooLate,
+    /// There is no room, and no waiting for it: it is not dealt with.
+    Full,
 }
 
 impl Outcome {
@@ -59,7 +61,7 @@ impl Tally {
                     self.any_sent = true;
                 }
             }
-            Outcome::NoSubscriber | Outcome::TooLate => {}
+            Outcome::NoSubscriber | Outcome::TooLate | Outcome::Full => {}
             Outcome::Dropped => self.any_dropped = true,
             Outcome::Refused => self.any_refused = true,
         }

@@ -1,11 +1,12 @@
 //! What the sender's thread does between opening its socket and closing it.
 
+use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::tally::{Outcome, Tally};
 use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
-use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, option, poll};
+use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
 use crate::transport::control::Order;
 use crate::transport::outgoing::{Batch, Frame};
 use crate::transport::peers::PeerTracker;
@@ -38,8 +39,10 @@ pub(super) struct Work {
     subscriptions: Subscriptions,
     received: Message,
     retry_at: Instant,
-    /// Log messages of the batch being sent that are not sent yet.
-    pub(super) in_hand: usize,
+    /// Whether the next frame begins a ZeroMQ message.
+    is_first: bool,
+    /// What became of a ZeroMQ message whose first frame did not go out, until its last frame.
+    skipped: Option<Outcome>,
     /// Since when a full subscriber has been waited for in vain.
     lossy_since: Option<Instant>,
     is_publisher: bool,
@@ -48,10 +51,45 @@ pub(super) struct Work {
     tally: Tally,
 }
 
+/// How far a batch came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// All of it is dealt with.
+    End,
+    /// libzmq has no room for the next frame.
+    Full,
+    /// The deadline passed.
+    Deadline,
+}
+
+/// See [`Work::prepare_sleep`].
+pub(super) struct Sleep {
+    descriptors: [Option<i32>; 2],
+    longest: Option<Duration>,
+}
+
+impl Sleep {
+    /// What to poll, besides `waker`.
+    pub(super) fn items(&self, waker: RawFd) -> Vec<PollItem<'static>> {
+        let descriptors = self.descriptors.iter().flatten().copied().chain([waker]);
+        descriptors.map(|descriptor| PollItem::descriptor(descriptor, POLLIN)).collect()
+    }
+
+    /// In milliseconds; -1: no limit.
+    pub(super) fn longest(&self) -> i64 {
+        self.longest.map_or(-1, |due| due.as_millis() as i64 + 1)
+    }
+}
+
+/// Whether a socket has any of these events; takes in what its I/O thread has for it.
+fn has_events(socket: &Socket, wanted: i16) -> bool {
+    socket.get_int(option::EVENTS).is_ok_and(|events| events & i32::from(wanted) != 0)
+}
+
 /// Whether libzmq would take a message: a listening socket without peers never does, so this is the last word on a count of
 /// peers that strangers' half-open connections may have confused.
 fn has_room(open: &OpenSocket) -> bool {
-    open.socket.get_int(option::EVENTS).is_ok_and(|events| events & i32::from(POLLOUT) != 0)
+    has_events(&open.socket, POLLOUT)
 }
 
 impl Work {
@@ -61,7 +99,8 @@ impl Work {
             subscriptions: Subscriptions::default(),
             received: Message::new(),
             retry_at: Instant::now() + RETRY,
-            in_hand: 0,
+            is_first: true,
+            skipped: None,
             lossy_since: None,
             is_publisher: sender.plan.socket_type.is_publisher(),
             has_subscriptions: sender.plan.socket_type == SocketType::Pub,
@@ -86,9 +125,7 @@ impl Work {
         let connections = &sender.feed.counters.connections;
         self.peers.update(&mut open.monitor, connections, |event| events.tell(SenderEvent::Peer(event)));
         self.peers.reconnect_due(&open.socket, connections);
-        if sender.plan.socket_type == SocketType::Pub {
-            self.receive_subscriptions(sender, open);
-        }
+        self.hear_subscribers(sender, open);
         for order in sender.feed.control.take_orders() {
             self.obey(sender, open, order);
         }
@@ -139,7 +176,11 @@ impl Work {
         }
     }
 
-    fn receive_subscriptions<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) {
+    /// Takes in who has begun and who has ended to listen.
+    pub(super) fn hear_subscribers<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) {
+        if !self.has_subscriptions {
+            return;
+        }
         while open.socket.receive(&mut self.received, DONTWAIT).is_ok() {
             if self.peers.connections.note(&self.received) {
                 sender.feed.counters.connections.revoked.increment();
@@ -154,52 +195,71 @@ impl Work {
         }
     }
 
-    /// Sleeps until there is something to do.
-    pub(super) fn sleep<E>(&self, sender: &Sender<E>, open: &OpenSocket) {
+    /// Whether a batch can be sent without the thread having something to see to first.
+    pub(super) fn is_unhindered<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) -> bool {
+        if self.lossy_since.is_some() {
+            return false;
+        }
+        if has_events(open.monitor.socket(), POLLIN) {
+            // Having looked has taken away what would have woken the thread.
+            sender.feed.control.wake();
+            return false;
+        }
+        self.hear_subscribers(sender, open);
+        true
+    }
+
+    /// What to wait for until there is something to do; `None` when there is something now.
+    ///
+    /// The sockets' own descriptors are polled, not the sockets, because others may use them meanwhile. Such a descriptor
+    /// tells only of what comes after the last look at the socket's events (zmq_getsockopt(3), `ZMQ_FD`), so that look is
+    /// taken here, and whoever sends meanwhile sees for itself what its calls have taken in.
+    pub(super) fn prepare_sleep(&self, open: &OpenSocket) -> Option<Sleep> {
+        // DEALER and CLIENT could be sent answers: nobody reads them, so they must not keep us awake.
+        let wanted = if self.has_subscriptions { POLLIN } else { 0 };
+        if has_events(open.monitor.socket(), POLLIN) || has_events(&open.socket, wanted) {
+            return None;
+        }
         let mut longest = self.peers.until_due();
         if open.has_failed_endpoints() {
             let retry = self.retry_at.saturating_duration_since(Instant::now());
             longest = Some(longest.map_or(retry, |due| due.min(retry)));
         }
-        // DEALER and CLIENT could be sent answers: nobody reads them, so they must not wake us.
-        let wants = if sender.plan.socket_type == SocketType::Pub { POLLIN } else { 0 };
-        let mut items = [
-            PollItem::descriptor(sender.feed.control.descriptor(), POLLIN),
-            PollItem::socket(open.monitor.socket(), POLLIN),
-            PollItem::socket(&open.socket, wants),
-        ];
-        let _ = poll(&mut items, longest.map_or(-1, |due| due.as_millis() as i64 + 1));
-        sender.feed.control.clear();
+        let sockets = [open.monitor.socket(), &open.socket];
+        Some(Sleep { descriptors: sockets.map(|socket| socket.get_int(option::FD).ok()), longest })
     }
 
-    /// Sends a batch; `false` when the deadline passed before the end of it.
+    /// Sends a batch from where it was left. Without `may_wait` as far as libzmq takes it at once.
     pub(super) fn send_batch<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
         open: &mut OpenSocket,
-        mut batch: Batch,
-    ) -> bool {
-        self.in_hand = batch.records;
-        let mut is_first = true;
-        // What became of a ZeroMQ message whose first frame did not go out.
-        let mut skipped: Option<Outcome> = None;
-        for frame in &mut batch.frames {
-            let outcome = match skipped {
+        batch: &mut Batch,
+        may_wait: bool,
+    ) -> Reached {
+        let mut reached = Reached::End;
+        while let Some(frame) = batch.frames.get_mut(batch.next) {
+            let outcome = match self.skipped {
                 Some(outcome) => outcome,
-                None => self.send_frame(sender, open, frame, is_first),
+                None => self.send_frame(sender, open, frame, may_wait),
             };
-            if outcome == Outcome::TooLate {
-                self.tally.flush(&sender.feed);
-                return false;
+            match outcome {
+                Outcome::TooLate => reached = Reached::Deadline,
+                Outcome::Full => reached = Reached::Full,
+                _ => {}
+            }
+            if reached != Reached::End {
+                break;
             }
             self.tally.add(frame, outcome);
-            self.in_hand -= frame.records as usize;
-            is_first = !frame.has_more;
-            skipped = (frame.has_more && !outcome.went_out()).then_some(outcome);
+            batch.left -= frame.records as usize;
+            batch.next += 1;
+            self.is_first = !frame.has_more;
+            self.skipped = (frame.has_more && !outcome.went_out()).then_some(outcome);
         }
         self.tally.flush(&sender.feed);
         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
-        true
+        reached
     }
 
     fn send_frame<E: SenderEvents>(
@@ -207,9 +267,9 @@ impl Work {
         sender: &mut Sender<E>,
         open: &mut OpenSocket,
         frame: &mut Frame,
-        is_first: bool,
+        may_wait: bool,
     ) -> Outcome {
-        if is_first && self.has_subscriptions && !self.subscriptions.match_everything() {
+        if self.is_first && self.has_subscriptions && !self.subscriptions.match_everything() {
             // libzmq would drop it too, after looking through its own copy of the subscriptions.
             if !self.subscriptions.match_frame(frame.message.as_slice()) {
                 return Outcome::NoSubscriber;
@@ -219,7 +279,7 @@ impl Work {
         if self.lossy_since.is_none() && open.socket.send(&mut frame.message, flags | DONTWAIT).is_ok() {
             return Outcome::Sent;
         }
-        self.send_patiently(sender, open, frame, flags)
+        self.send_patiently(sender, open, frame, flags, may_wait)
     }
 
     /// Sends a frame that did not go out at once.
@@ -230,6 +290,7 @@ impl Work {
         open: &mut OpenSocket,
         frame: &mut Frame,
         flags: i32,
+        may_wait: bool,
     ) -> Outcome {
         let mut waiting: Option<Waiting> = None;
         loop {
@@ -241,6 +302,7 @@ impl Work {
                     self.end_probation(sender);
                     return Outcome::Sent;
                 }
+                Err(error) if error.would_block() && !may_wait => return Outcome::Full,
                 Err(error) if error.would_block() => {
                     if sender.settings.on_full == OnFull::Drop {
                         return self.send_lossy(open, frame, flags);
