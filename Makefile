@@ -196,7 +196,8 @@ install: $(RELEASE)/rsyslog-zmq $(MODULES)/imczmq.so $(MODULES)/omczmq.so
 	fi
 	install -m 0644 $(MODULES)/imczmq.so $(MODULES)/omczmq.so $(DESTDIR)$(MODDIR)
 	install -m 0755 $(RELEASE)/rsyslog-zmq $(DESTDIR)$(PREFIX)/bin
-	install -m 0644 $(wildcard README.md CHANGELOG.md ARCHITECTURE.md LICENSE) $(DESTDIR)$(DOCDIR)
+	install -m 0644 $(wildcard README.md CHANGELOG.md ARCHITECTURE.md SECURITY.md LICENSE) $(DESTDIR)$(DOCDIR)
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR)/docs docs/*.md
 	install -m 0644 $(wildcard rsyslog-conf/*) $(DESTDIR)$(DOCDIR)/examples
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR) packaging/man/*.1
 	install -D -m 0644 packaging/completions/rsyslog-zmq.bash $(DESTDIR)$(BASH_COMPLETIONS)/rsyslog-zmq

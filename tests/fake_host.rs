@@ -29,6 +29,8 @@ impl Bench {
             .arg(source)
             .args(defines.iter().map(|define| format!("-D{define}")))
             .arg("-ldl")
+            // What an instrumented module needs of its host, as AddressSanitizer's runtime.
+            .args(std::env::var("FAKE_HOST_LDFLAGS").unwrap_or_default().split_whitespace())
             .output()
             .unwrap();
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));

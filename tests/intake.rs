@@ -232,6 +232,55 @@ fn i23_topic_input_and_certificate_are_properties_of_the_message() {
 }
 
 #[test]
+fn i23_the_filters_of_the_ready_configuration_tell_an_impostor_by_his_certificate() {
+    let ready = concat!(env!("CARGO_MANIFEST_DIR"), "/rsyslog-conf/provenance.conf");
+    let text = std::fs::read_to_string(ready).unwrap();
+    for part in [r#"endpoints="@tcp://*:24447""#, "/etc/rsyslog/curve.d/", "/var/log/"] {
+        assert!(text.contains(part), "{ready} has no {part}");
+    }
+    let certificates = Certificates::new();
+    certificates.create("web1");
+    certificates.admit("web1");
+    let text = text
+        .replace(
+            r#"endpoints="@tcp://*:24447""#,
+            r#"endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/in.port""#,
+        )
+        .replace("/etc/rsyslog/curve.d", &certificates.directory().display().to_string())
+        .replace("/var/log", "{dir}");
+    let mut daemon = Daemon::start(&text);
+    let endpoint = daemon.tcp("in");
+    let [honest, impostor] = ["web1", "client"].map(|name| {
+        let publisher = Peer::new(kind::XPUB);
+        publisher.curve_client(&certificates, name, "server");
+        publisher.connect_now(&endpoint);
+        // The subscription to everything.
+        assert_eq!(publisher.receive(), [b"\x01"]);
+        publisher
+    });
+    let web1 = |number| Record::number(number).from("web1", "app").bytes();
+    honest.send(&[b"web1.app", &web1(0)]);
+    honest.send(&[b"audit.app", &web1(1)]);
+    impostor.send(&[b"audit.app", &web1(2)]);
+
+    let line = |certificate: &str, topic: &str, number: usize| {
+        let (key, _) = certificates.keys(certificate);
+        format!(
+            " certificate={certificate} address=127.0.0.1 key={key} input=calling-in topic={topic} host=web1 {number:08}\n"
+        )
+    };
+    daemon.wait_for_text("zeromq/web1.log", &line("web1", "web1.app", 0));
+    daemon.wait_for_text("zeromq/web1.log", &line("web1", "audit.app", 1));
+    daemon.wait_for_text("zeromq-audit.log", &line("web1", "audit.app", 1));
+    daemon.wait_for_text("zeromq-impostors.log", &line("client", "audit.app", 2));
+    daemon.stop();
+    for (file, lines) in [("zeromq/web1.log", 2), ("zeromq-audit.log", 1), ("zeromq-impostors.log", 1)] {
+        assert_eq!(std::fs::read_to_string(daemon.file(file)).unwrap().lines().count(), lines, "{file}");
+    }
+    assert!(!daemon.file("zeromq/client.log").exists());
+}
+
+#[test]
 fn i24_a_stalled_ruleset_stalls_its_own_input_only() {
     const COUNT: usize = 1000;
     let mut daemon = Daemon::start(

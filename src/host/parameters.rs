@@ -1,8 +1,8 @@
 //! Parameters of `module()`, `input()` and `action()`: one declarative table per scope.
 //!
 //! From a table come the declaration the host wants, the typed and range-checked values, the error texts and the
-//! README's tables. The host is told that every parameter is a string: its own conversions accept junk or say too little
-//! (`"5s"` became 5 in the C modules), so the checks are all here.
+//! documentation's tables (tests/readme.rs). The host is told that every parameter is a string: its own conversions
+//! accept junk or say too little (`"5s"` became 5 in the C modules), so the checks are all here.
 
 use std::ffi::{CString, c_int, c_ushort};
 
@@ -225,19 +225,6 @@ impl Scope {
                 (near.0 <= 2 || is_security).then(|| ParameterError::Typo { written: name.to_owned(), meant: near.1 })
             })
             .collect()
-    }
-
-    /// The table in Markdown, for the README.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let mut table = String::from("| parameter | values | default | meaning |\n|---|---|---|---|\n");
-        for parameter in self.all() {
-            let unit = if parameter.unit.is_empty() { String::new() } else { format!(" ({})", parameter.unit) };
-            let default = if parameter.is_required { "required" } else { parameter.default };
-            let accepted = parameter.kind.accepted();
-            table.push_str(&format!("| `{}` | {accepted}{unit} | {default} | {} |\n", parameter.name, parameter.help));
-        }
-        table
     }
 }
 

@@ -111,7 +111,13 @@ pub fn lines_of(stderr: ChildStderr) -> Receiver<String> {
 
 impl Program {
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).spawn().unwrap();
+        Self::spawn(command(arguments))
+    }
+
+    /// Starts the program by a command that replaces itself (exec) by it.
+    pub fn spawn(mut command: Command) -> Self {
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = lines_of(child.stderr.take().unwrap());
         Self { child, stdout, stderr, said: Vec::new() }
@@ -134,6 +140,10 @@ impl Program {
                 return;
             }
         }
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub fn interrupt(&self) {

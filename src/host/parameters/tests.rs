@@ -79,10 +79,3 @@ fn a_misspelt_security_parameter_is_a_typo_and_the_hosts_own_are_not() {
         assert_eq!(SCOPE.typos([written]), [ParameterError::Typo { written: written.into(), meant }]);
     }
 }
-
-#[test]
-fn the_markdown_table_has_a_row_for_each_parameter() {
-    let table = SCOPE.markdown();
-    assert_eq!(table.lines().count(), 2 + TABLE.len());
-    assert!(table.contains("| `sendhwm` | a whole number from 1 to 100 (messages) | 10 | the mark |"));
-}
