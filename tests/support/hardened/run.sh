@@ -16,6 +16,11 @@ trap 'rm -rf "$work"' EXIT
 "$here/build.sh" "$work/hardened"
 mkdir "$work/tmp"
 daemon=${RSYSLOGD:-/usr/sbin/rsyslogd}
+# The launcher stands elsewhere than the daemon, beside which its modules are.
+prefix=${daemon%/*/*}
+for own in "$prefix"/lib64/rsyslog "$prefix"/lib/rsyslog "$prefix"/lib/*/rsyslog; do
+    [[ ! -e $own/lmnet.so ]] || export RSYSLOG_MODDIR=${RSYSLOG_MODDIR:-$own}
+done
 for unit in "$@"; do
     printf '#!/bin/sh\necho >> "%s"\nexec "%s" "%s" "%s" "%s" -- "%s" "$@"\n' "$work/count" "$work/hardened" "$unit" \
         "$work/tmp" "${RSYSLOG_ZMQ_MODULES:?the directory of the modules}" "$daemon" > "$work/rsyslogd"
