@@ -31,7 +31,8 @@ say() { printf '\n--- %s (after %d s)\n' "$*" "$SECONDS"; }
 
 # The first mirror that this host's apt knows, in either of its formats; security and update archives have other layouts.
 mirror() {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2> /dev/null \
+    # Not every host has all of these files.
+    { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2> /dev/null || true; } \
         | sed -nE 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p; s/^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+).*/\2/p' \
         | grep -E '/debian/?$' | head -n 1
 }
