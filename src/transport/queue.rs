@@ -218,12 +218,15 @@ impl<T: Weighed> SendQueue<T> {
         }
     }
 
-    /// The receiver has finished this much of what it took out.
+    /// The receiver has finished this much of what it took out. Writers who wait are told once half of the queue is free, so
+    /// that they do not wake up for every batch; who cannot wait for that looks again by himself.
     pub fn done(&self, messages: usize, bytes: usize) {
         let mut state = self.lock();
         state.messages = state.messages.saturating_sub(messages);
         state.bytes = state.bytes.saturating_sub(bytes);
-        self.tell(state);
+        if state.messages <= self.limits.messages / 2 && state.bytes <= self.limits.bytes / 2 {
+            self.tell(state);
+        }
     }
 
     /// Nothing goes in any more. `true`: the receiver sleeps and must be woken.
