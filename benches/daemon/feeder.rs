@@ -3,9 +3,9 @@
 //! All messages are alike but for their number, ten digits at the very end: whatever template rsyslogd puts them
 //! through, the number is still there.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
 
@@ -58,11 +58,24 @@ pub struct Feeder {
     stride: usize,
 }
 
+/// imptcp writes its port to the file a moment before it listens.
+fn connect(port: u16) -> Result<TcpStream> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
 impl Feeder {
     pub fn connect(port: u16, size: usize) -> Result<Self> {
         let mut line = message(size)?;
         line.push(b'\n');
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        let stream = connect(port)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STUCK))?;
         let count = (256 * 1024 / line.len()).max(1);
