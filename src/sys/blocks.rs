@@ -4,7 +4,7 @@
 //! back. So the contents of messages are put side by side into blocks: what libzmq allocates for each is one small
 //! handle, and a block goes back to its pool as a whole with its last message.
 //!
-//! A block is small ([`BLOCK`]), because one message that nobody fetches keeps the whole of its block.
+//! A block is small (16 KiB), because one message that nobody fetches keeps the whole of its block.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

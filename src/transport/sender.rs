@@ -6,7 +6,7 @@
 //! as there is room (XPUB always polls as writable).
 //!
 //! A batch that finds the queue empty and the thread asleep need not wake it: whoever brings the batch sends it, in the
-//! thread's place and under its lock ([`Desk`]), as far as libzmq takes it at once. The rest stays for the thread.
+//! thread's place and under its lock (`desk.rs`), as far as libzmq takes it at once. The rest stays for the thread.
 
 mod desk;
 mod tally;
