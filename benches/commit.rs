@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::Result;
-use rsyslog_zmq::transport::outgoing::Batch;
+use rsyslog_zmq::transport::send::batch::Batch;
 
 /// Records in one commit.
 const RECORDS: usize = 1024;

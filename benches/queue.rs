@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rsyslog_zmq::transport::queue::{Limits, Popped, PushError, SendQueue, Weighed};
+use rsyslog_zmq::transport::send::queue::{Limits, Popped, PushError, SendQueue, Weighed};
 
 /// A batch of log messages that is nothing but its weight, so that only the queue is measured.
 struct Weight(usize);

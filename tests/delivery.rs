@@ -259,7 +259,7 @@ fn o31_a_burst_is_committed_in_batches() {
     while records < COUNT {
         let message = peer.receive();
         frames += 1;
-        for record in rsyslog_zmq::transport::packing::unpack(&message[0]).expect("a packed frame") {
+        for record in rsyslog_zmq::transport::wire::packing::unpack(&message[0]).expect("a packed frame") {
             assert_eq!(number(&[record.to_vec()]), records);
             records += 1;
         }
@@ -295,7 +295,7 @@ fn a_packed_frame_keeps_to_its_maximum_and_to_its_topic() {
         let message = peer.receive();
         let place = usize::from(message[0] == b"web2.nginx");
         assert_eq!(message[0], [&b"web1.nginx"[..], b"web2.nginx"][place]);
-        let records: Vec<&[u8]> = rsyslog_zmq::transport::packing::unpack(&message[1]).expect("packed").collect();
+        let records: Vec<&[u8]> = rsyslog_zmq::transport::wire::packing::unpack(&message[1]).expect("packed").collect();
         assert!(
             message[1].len() <= 1024 || records.len() == 1,
             "{} records, {} bytes",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::kind;
-use rsyslog_zmq::transport::packing::pack;
+use rsyslog_zmq::transport::wire::packing::pack;
 use support::{Certificates, Config, Daemon, Peer, Publisher, Record, raw_zmtp};
 
 #[test]

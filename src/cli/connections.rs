@@ -3,7 +3,7 @@
 
 use crate::cli::keys::Kind;
 use crate::cli::terminal::escaped;
-use crate::transport::subscriber::{Refusal, State};
+use crate::transport::subscribe::{Refusal, State};
 
 /// What to say about an endpoint's new state, if anything.
 #[must_use]

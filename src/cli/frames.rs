@@ -1,9 +1,9 @@
 //! From what arrived to the records in it: packed frames taken apart, topics cut off at a delimiter.
 #![forbid(unsafe_code)]
 
-use crate::transport::framing::{Framing, TopicFrame, TopicPrefix};
-use crate::transport::packing::unpack;
-use crate::transport::socket_type::SocketType;
+use crate::transport::socket::socket_type::SocketType;
+use crate::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
+use crate::transport::wire::packing::unpack;
 
 /// How a packed frame that begins with its topic is taken apart.
 const TOPIC_IN_FRONT: Framing = Framing {

@@ -9,7 +9,7 @@ use crate::curve::authenticator::AuthEvent;
 use crate::curve::keys::PublicKey;
 use crate::host::log;
 use crate::sys::descriptors::PeerAddress;
-use crate::transport::control::{Order, Revoked, Steered};
+use crate::transport::link::command::{Order, Revoked, Steered};
 
 /// Keys and addresses remembered per socket; beyond that a revoked key's silent connections are found by nothing.
 const MOST_KEYS: usize = 65_536;

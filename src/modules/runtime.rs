@@ -11,8 +11,8 @@ use crate::curve::security::{Security, SecuritySettings};
 use crate::host::log;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::sys::zmq::{Context, Error};
-use crate::transport::control::{Order, Steered};
-use crate::transport::socket::MayOpenSockets;
+use crate::transport::link::command::{Order, Steered};
+use crate::transport::socket::open::MayOpenSockets;
 
 impl MayOpenSockets for BeforePrivilegeDrop {}
 impl MayOpenSockets for Running {}

@@ -7,10 +7,10 @@ use crate::host::entry_points::Refused;
 use crate::host::parameters::{Kind, Parameter, Scope, Values};
 use crate::host::statistics::sanitised;
 use crate::sys::accounts;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::listening::SocketFile;
-use crate::transport::socket_options::SocketOptions;
-use crate::transport::socket_type::SocketType;
+use crate::transport::address::endpoint::Endpoint;
+use crate::transport::socket::listening::SocketFile;
+use crate::transport::socket::options::SocketOptions;
+use crate::transport::socket::socket_type::SocketType;
 
 /// A parameter without a unit.
 pub(super) const fn parameter(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Parameter {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::host::log;
 use crate::host::statistics::Named;
 use crate::transport::counters::ConnectionCounters;
-use crate::transport::peers::PeerEvent;
-use crate::transport::socket::OpenError;
+use crate::transport::link::reconnect::PeerEvent;
+use crate::transport::socket::open::OpenError;
 
 /// What has been said about one socket, so that it is not said again until it changes.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use crate::cli::duration::parse_duration;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::frames::Frames;
 use crate::cli::terminal::escaped;
-use crate::transport::endpoint::{Address, Endpoint, Side};
+use crate::transport::address::endpoint::{Address, Endpoint, Side};
 
 mod greeting;
 mod steps;

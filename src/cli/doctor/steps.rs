@@ -15,9 +15,9 @@ use crate::cli::tail::format::Format;
 use crate::cli::tail::render::Renderer;
 use crate::curve::security::Security;
 use crate::sys::zmq::Context;
-use crate::transport::endpoint::{Address, Host};
-use crate::transport::reachability::{Obstacle, connect, connect_to_file, resolve};
-use crate::transport::subscriber::{Happening, Options, Refusal, State, Subscriber};
+use crate::transport::address::endpoint::{Address, Host};
+use crate::transport::address::reachability::{Obstacle, connect, connect_to_file, resolve};
+use crate::transport::subscribe::{Happening, Options, Refusal, State, Subscriber};
 
 /// Reports a step, and ends the walk with its outcome if it failed.
 macro_rules! step {

@@ -17,8 +17,8 @@ use crate::cli::frames::Frames;
 use crate::cli::interrupts::{Asked, catch};
 use crate::cli::keys;
 use crate::sys::zmq::Context;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::subscriber::{Happening, Options, State, Subscriber, SubscriberError};
+use crate::transport::address::endpoint::Endpoint;
+use crate::transport::subscribe::{Happening, Options, State, Subscriber, SubscriberError};
 
 mod built_in;
 pub mod compile;

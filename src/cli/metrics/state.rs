@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::cli::frames::Frames;
 use crate::cli::metrics::rules::Rules;
 use crate::cli::metrics::series::Store;
-use crate::transport::subscriber::{Received, State as Connection};
+use crate::transport::subscribe::{Received, State as Connection};
 
 /// What happened to an endpoint.
 #[derive(Debug, Clone)]

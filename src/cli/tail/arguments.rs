@@ -13,7 +13,7 @@ use crate::cli::priority::PrioritySelector;
 use crate::cli::tail::format::{Format, FormatParser};
 use crate::cli::tail::logtalez::LogTalez;
 use crate::cli::terminal::Colour;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::address::endpoint::Endpoint;
 
 /// Show records from publishers as they arrive.
 ///

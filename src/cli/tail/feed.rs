@@ -7,7 +7,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::transport::subscriber::{Happening, Received};
+use crate::transport::subscribe::{Happening, Received};
 
 /// Records that may wait for a slow output.
 const MAX_RECORDS: usize = 100_000;
@@ -100,7 +100,7 @@ fn size(record: &Received) -> usize {
 mod tests {
     use super::*;
     use crate::sys::zmq::Message;
-    use crate::transport::subscriber::State;
+    use crate::transport::subscribe::State;
 
     fn record(bytes: usize) -> Item {
         let body = Message::from_parts(&[&vec![b'x'; bytes]]).unwrap();

@@ -19,7 +19,7 @@ use crate::cli::interrupts::{Asked, Interrupts, catch};
 use crate::cli::keys;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::zmq::{Context, PollItem, poll};
-use crate::transport::subscriber::{Happening, Options, Received, State, Subscriber, SubscriberError};
+use crate::transport::subscribe::{Happening, Options, Received, State, Subscriber, SubscriberError};
 
 pub mod arguments;
 pub mod feed;

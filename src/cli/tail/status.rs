@@ -8,7 +8,7 @@ use crate::cli::connections;
 use crate::cli::exit::Outcome;
 use crate::cli::keys::Kind;
 use crate::cli::tail::arguments::TailCommand;
-use crate::transport::subscriber::State;
+use crate::transport::subscribe::State;
 
 struct Source {
     address: String,

@@ -14,7 +14,7 @@ use crate::host::message::{Origin, SubmitSettings, Submitter};
 use crate::host::{local_host_name, log};
 use crate::modules::words::Said;
 use crate::sys::zmq::Message;
-use crate::transport::receiver::{Intake, ReceiverEvent, ReceiverShared};
+use crate::transport::receive::event_loop::{Intake, ReceiverEvent, ReceiverShared};
 
 /// Peers whose origins are kept; beyond that the oldest knowledge is thrown away whole.
 const MOST_PEERS: usize = 4096;

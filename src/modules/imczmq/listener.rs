@@ -15,9 +15,9 @@ use crate::host::{ConfigurationHandle, boundary, log, module_name};
 use crate::modules::runtime::{Runtime, renew_keys, write_ports};
 use crate::modules::words::{Said, connection_counters};
 use crate::sys::signals::spawn_without_signals;
-use crate::transport::listening::Listener as BoundListener;
-use crate::transport::receiver::{Receiver, ReceiverShared};
-use crate::transport::socket::{SocketPlan, bound_ports};
+use crate::transport::receive::event_loop::{Receiver, ReceiverShared};
+use crate::transport::socket::listening::Listener as BoundListener;
+use crate::transport::socket::open::{SocketPlan, bound_ports};
 
 /// How far an input has come.
 enum State {

@@ -7,9 +7,9 @@ use crate::host::entry_points::Refused;
 use crate::host::message::FlowControl;
 use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::modules::settings::{SECURITY, SOCKET, SocketSettings, parameter};
-use crate::transport::framing::{Framing, TopicFrame, TopicPrefix};
-use crate::transport::socket_type::{RECEIVING, SocketType};
-use crate::transport::topic;
+use crate::transport::address::topic;
+use crate::transport::socket::socket_type::{RECEIVING, SocketType};
+use crate::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
 
 static INPUT: &[Parameter] = &[
     Parameter {

@@ -15,10 +15,10 @@ use crate::host::{boundary, log, module_name};
 use crate::modules::runtime::{self, Runtime, write_ports};
 use crate::sys::blocks::Pool;
 use crate::sys::signals::spawn_without_signals;
-use crate::transport::listening::Listener;
-use crate::transport::queue::SendQueue;
-use crate::transport::sender::{Feed, Sender, SenderEvent, SenderEvents, SenderSettings};
-use crate::transport::socket::{SocketPlan, bound_ports};
+use crate::transport::send::queue::SendQueue;
+use crate::transport::send::{Feed, Sender, SenderEvent, SenderEvents, SenderSettings};
+use crate::transport::socket::listening::Listener;
+use crate::transport::socket::open::{SocketPlan, bound_ports};
 
 /// How far an action has come.
 enum State {

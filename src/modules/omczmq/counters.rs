@@ -2,7 +2,7 @@
 
 use crate::host::statistics::Named;
 use crate::modules::words::connection_counters;
-use crate::transport::sender::Feed;
+use crate::transport::send::Feed;
 
 pub(super) fn named_counters(feed: &Feed) -> Vec<Named<'_>> {
     let counters = &feed.counters;

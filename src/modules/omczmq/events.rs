@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::host::log;
 use crate::modules::words::Said;
-use crate::transport::sender::{SenderEvent, SenderEvents};
+use crate::transport::send::{SenderEvent, SenderEvents};
 
 /// See the module's text.
 pub(super) struct Events {

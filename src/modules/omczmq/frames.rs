@@ -7,9 +7,9 @@ use super::settings::{ActionSettings, Topics};
 use crate::host::batch::{Batch as Commit, Rendered};
 use crate::sys::blocks::Arena;
 use crate::sys::zmq::{Message, Result};
-use crate::transport::outgoing::Batch;
-use crate::transport::packing::{pack, packed_length};
-use crate::transport::socket_type::SocketType;
+use crate::transport::send::batch::Batch;
+use crate::transport::socket::socket_type::SocketType;
+use crate::transport::wire::packing::{pack, packed_length};
 
 /// The frames of a commit; an error only where memory has run out.
 pub(super) fn build(settings: &ActionSettings, arena: &mut Arena, commit: Commit<'_>) -> Result<Batch> {

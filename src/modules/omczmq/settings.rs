@@ -7,10 +7,10 @@ use crate::host::entry_points::Refused;
 use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::host::template_request::TemplateRequest;
 use crate::modules::settings::{SECURITY, SOCKET, SocketSettings, milliseconds, parameter};
-use crate::transport::queue::Limits;
-use crate::transport::sender::OnFull;
-use crate::transport::socket_type::{SENDING, SocketType};
-use crate::transport::topic;
+use crate::transport::address::topic;
+use crate::transport::send::OnFull;
+use crate::transport::send::queue::Limits;
+use crate::transport::socket::socket_type::{SENDING, SocketType};
 
 static ACTION: &[Parameter] = &[
     Parameter {

@@ -9,9 +9,9 @@ use crate::host::batch::Batch as Commit;
 use crate::host::status::Status;
 use crate::host::stop_signal::host_is_stopping;
 use crate::sys::blocks::Arena;
-use crate::transport::outgoing::Batch;
-use crate::transport::queue::{PushError, Weighed};
-use crate::transport::sender::OnFull;
+use crate::transport::send::OnFull;
+use crate::transport::send::batch::Batch;
+use crate::transport::send::queue::{PushError, Weighed};
 
 /// The longest single wait inside a commit: how fast a stop is noticed.
 const SLICE: Duration = Duration::from_millis(200);

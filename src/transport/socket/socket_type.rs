@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 use std::fmt;
 
-use super::endpoint::Side;
 use crate::sys::zmq::{self, kind};
+use crate::transport::address::endpoint::Side;
 
 /// A socket type, by its name in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

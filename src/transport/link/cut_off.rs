@@ -9,10 +9,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::control::Revoked;
 use crate::curve::keys::PublicKey;
 use crate::sys::descriptors::{Connection, PeerAddress};
 use crate::sys::zmq::Message;
+use crate::transport::link::command::Revoked;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {

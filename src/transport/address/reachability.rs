@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::transport::endpoint::{Address, Host, Port};
+use crate::transport::address::endpoint::{Address, Host, Port};
 
 /// How long one TCP connection attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,7 +96,7 @@ fn name_error(error: &std::io::Error) -> Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::endpoint::Endpoint;
+    use crate::transport::address::endpoint::Endpoint;
     use std::net::TcpListener;
 
     fn obstacle(endpoint: &str) -> Option<Obstacle> {

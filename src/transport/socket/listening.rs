@@ -12,8 +12,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::endpoint::{Address, Host, Port};
 use crate::sys::{descriptors, interfaces};
+use crate::transport::address::endpoint::{Address, Host, Port};
 
 /// Who may use a Unix socket; `None` leaves what the process makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +132,7 @@ fn bind_unix(path: &Path, file: SocketFile) -> io::Result<Listener> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::endpoint::Endpoint;
+    use crate::transport::address::endpoint::Endpoint;
 
     fn address(text: &str) -> Address {
         Endpoint::parse_list(text).unwrap().remove(0).address

@@ -2,8 +2,8 @@
 //!
 //! Pure: frames in, ranges out. Whatever a peer sends, the worst that can come out is "rejected".
 
-use super::packing::unpack;
-use super::socket_type::SocketType;
+use crate::transport::socket::socket_type::SocketType;
+use crate::transport::wire::packing::unpack;
 
 /// Whether the first frame is a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

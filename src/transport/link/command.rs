@@ -4,11 +4,11 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::counters::ConnectionCounters;
 use crate::curve::keys::PublicKey;
 use crate::curve::security::Security;
 use crate::sys::descriptors::PeerAddress;
 use crate::sys::waker::LateWaker;
+use crate::transport::counters::ConnectionCounters;
 
 /// A key that must not stay connected.
 #[derive(Clone, Debug, PartialEq, Eq)]

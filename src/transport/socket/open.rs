@@ -4,15 +4,15 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Address, Endpoint, EndpointError, Host, Side};
-use super::listening::{Listener, SocketFile};
-use super::monitor::Monitor;
-use super::peers::Backoff;
-use super::socket_options::{OptionError, SocketOptions};
-use super::socket_type::SocketType;
 use crate::curve::security::{Security, SecurityError};
 use crate::sys::interfaces;
 use crate::sys::zmq::{self, Context, Socket, option};
+use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Host, Side};
+use crate::transport::link::monitor::Monitor;
+use crate::transport::link::reconnect::Backoff;
+use crate::transport::socket::listening::{Listener, SocketFile};
+use crate::transport::socket::options::{OptionError, SocketOptions};
+use crate::transport::socket::socket_type::SocketType;
 
 /// A phase of the process in which sockets may be opened. rsyslogd closes every descriptor when it forks, so before that
 /// nobody has a value of such a type.

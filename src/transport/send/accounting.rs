@@ -2,7 +2,7 @@
 //! whenever the sender is about to wait.
 
 use super::Feed;
-use crate::transport::outgoing::Frame;
+use crate::transport::send::batch::Frame;
 
 /// What became of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::sys::zmq::Message;
-    use crate::transport::queue::{Limits, SendQueue};
+    use crate::transport::send::queue::{Limits, SendQueue};
 
     fn frame(has_more: bool, records: u32, length: usize) -> Frame {
         Frame { message: Message::new(), length, has_more, records }

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use crate::curve::security::{Security, SecurityError};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::zmq::{Context, DONTWAIT, Error, Message, POLLIN, PollItem, Socket, kind, option, poll};
-use crate::transport::endpoint::{Address, Endpoint, EndpointError, Side};
-use crate::transport::monitor::{Monitor, MonitorEventKind};
-use crate::transport::reachability::{Obstacle, find_obstacle};
+use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Side};
+use crate::transport::address::reachability::{Obstacle, find_obstacle};
+use crate::transport::link::monitor::{Monitor, MonitorEventKind};
 
 mod state;
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::transport::monitor::MonitorEventKind;
-use crate::transport::reachability::Obstacle;
+use crate::transport::address::reachability::Obstacle;
+use crate::transport::link::monitor::MonitorEventKind;
 
 /// The state of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]

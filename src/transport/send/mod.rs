@@ -6,28 +6,31 @@
 //! as there is room (XPUB always polls as writable).
 //!
 //! A batch that finds the queue empty and the thread asleep need not wake it: whoever brings the batch sends it, in the
-//! thread's place and under its lock (`desk.rs`), as far as libzmq takes it at once. The rest stays for the thread.
+//! thread's place and under its lock (`inline_send.rs`), as far as libzmq takes it at once. The rest stays for the thread.
 
-mod desk;
-mod tally;
+mod accounting;
+pub mod batch;
+mod event_loop;
+mod inline_send;
+pub mod queue;
+pub mod subscriptions;
 #[cfg(all(test, not(loom)))]
 mod tests;
-mod work;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::control::{Control, Steered};
-use super::counters::{ConnectionCounters, SenderCounters};
-use super::listening::Listener;
-use super::outgoing::Batch;
-use super::peers::PeerEvent;
-use super::queue::{Popped, PushError, SendQueue, Weighed};
-use super::socket::{OpenError, OpenSocket, SocketPlan};
 use crate::sys::zmq::{Context, POLLIN, PollItem, option, poll};
-use desk::{AtDesk, Desk, SendNow};
-use work::{Reached, Work};
+use crate::transport::counters::{ConnectionCounters, SenderCounters};
+use crate::transport::link::command::{Control, Steered};
+use crate::transport::link::reconnect::PeerEvent;
+use crate::transport::send::batch::Batch;
+use crate::transport::send::queue::{Popped, PushError, SendQueue, Weighed};
+use crate::transport::socket::listening::Listener;
+use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan};
+use event_loop::{Reached, Work};
+use inline_send::{AtDesk, Desk, SendNow};
 
 /// What a sender does when a subscriber, or every peer, is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::connections::Connections;
-use super::counters::ConnectionCounters;
-use super::endings::Endings;
-use super::handshakes::{Ended, Handshakes};
-use super::monitor::{Monitor, MonitorEvent, MonitorEventKind};
 use crate::sys::zmq::Socket;
+use crate::transport::counters::ConnectionCounters;
+use crate::transport::link::close_cause::Endings;
+use crate::transport::link::cut_off::Connections;
+use crate::transport::link::handshake::{Ended, Handshakes};
+use crate::transport::link::monitor::{Monitor, MonitorEvent, MonitorEventKind};
 
 /// Something that the socket's owner may want to tell somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]

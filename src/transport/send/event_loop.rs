@@ -4,15 +4,15 @@ use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::tally::{Outcome, Tally};
+use super::accounting::{Outcome, Tally};
 use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
-use crate::transport::control::Order;
-use crate::transport::outgoing::{Batch, Frame};
-use crate::transport::peers::PeerTracker;
-use crate::transport::socket::OpenSocket;
-use crate::transport::socket_type::SocketType;
-use crate::transport::subscriptions::{Change, Subscriptions};
+use crate::transport::link::command::Order;
+use crate::transport::link::reconnect::PeerTracker;
+use crate::transport::send::batch::{Batch, Frame};
+use crate::transport::send::subscriptions::{Change, Subscriptions};
+use crate::transport::socket::open::OpenSocket;
+use crate::transport::socket::socket_type::SocketType;
 
 /// How long a frame has waited for room without any progress.
 struct Waiting {

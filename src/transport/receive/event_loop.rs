@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::control::{Control, Order, Steered};
-use super::counters::{ConnectionCounters, ReceiverCounters};
-use super::framing::Framing;
-use super::listening::Listener;
-use super::peers::{PeerEvent, PeerTracker};
-use super::socket::{OpenError, OpenSocket, SocketPlan};
 use crate::sys::zmq::{Context, DONTWAIT, Message, POLLIN, PollItem, poll};
+use crate::transport::counters::{ConnectionCounters, ReceiverCounters};
+use crate::transport::link::command::{Control, Order, Steered};
+use crate::transport::link::reconnect::{PeerEvent, PeerTracker};
+use crate::transport::socket::listening::Listener;
+use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan};
+use crate::transport::wire::framing::Framing;
 
 /// What a receiver shares with those who steer it.
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Feed, Popped, Reached, Sender, SenderEvents, Work};
 use crate::sys::zmq::poll;
-use crate::transport::outgoing::Batch;
-use crate::transport::queue::Weighed;
-use crate::transport::socket::OpenSocket;
+use crate::transport::send::batch::Batch;
+use crate::transport::send::queue::Weighed;
+use crate::transport::socket::open::OpenSocket;
 
 /// Log messages of the largest batch that is sent in the thread's place: waking the thread would take longer. With more of
 /// them it is better that both threads work.

@@ -4,11 +4,11 @@
 use super::*;
 use crate::curve::security::Security;
 use crate::sys::zmq::{Message, Socket, kind};
-use crate::transport::endpoint::Endpoint;
-use crate::transport::listening::SocketFile;
-use crate::transport::queue::Limits;
-use crate::transport::socket_options::SocketOptions;
-use crate::transport::socket_type::SocketType;
+use crate::transport::address::endpoint::Endpoint;
+use crate::transport::send::queue::Limits;
+use crate::transport::socket::listening::SocketFile;
+use crate::transport::socket::options::SocketOptions;
+use crate::transport::socket::socket_type::SocketType;
 
 struct Deaf;
 

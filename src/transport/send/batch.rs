@@ -1,7 +1,7 @@
 //! Log messages on their way out: a batch is one rsyslog commit, taken over whole or not at all.
 
-use super::queue::Weighed;
 use crate::sys::zmq::Message;
+use crate::transport::send::queue::Weighed;
 
 /// One ZeroMQ frame.
 #[derive(Debug)]

@@ -1,0 +1,3 @@
+//! Receiving for an input.
+
+pub mod event_loop;
