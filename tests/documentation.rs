@@ -143,6 +143,9 @@ fn lines_about_connections_are_said_by_daemons_in_these_situations() {
     .with("certs", &directory)
     .with("taken", &taken)
     .start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let away = format!("127.0.0.1:{}", closed.local_addr().unwrap().port());
+    drop(closed);
     let guarded = server.tcp("guarded");
     let admitted = Peer::new(kind::PUSH);
     admitted.curve_client(&certificates, "client", "server");
@@ -154,10 +157,12 @@ fn lines_about_connections_are_said_by_daemons_in_these_situations() {
         action(name="plain" type="omczmq" socktype="PUSH" endpoints=">{guarded}" queue.type="LinkedList" onfull="drop")
         action(name="mistaken" type="omczmq" socktype="PUSH" endpoints=">{guarded}" authtype="CURVECLIENT"
                servercertpath="{certs}/client" clientcertpath="{certs}/client" queue.type="LinkedList" onfull="drop")
+        action(name="away" type="omczmq" socktype="PUSH" endpoints=">tcp://{away}" queue.type="LinkedList")
         action(name="live" type="omczmq" socktype="PUB" endpoints="@ipc://{dir}/live.ipc" heartbeativl="1000")"#,
     )
     .with("certs", &directory)
     .with("guarded", &guarded)
+    .with("away", &away)
     .start();
     let hasty = Peer::new(kind::PUSH);
     hasty.connect_now(&server.ipc("limited"));
@@ -173,6 +178,7 @@ fn lines_about_connections_are_said_by_daemons_in_these_situations() {
             let mut said = (server.log() + &client.log())
                 .replace(&taken, "192.0.2.1:24445")
                 .replace(address, "192.0.2.1:24445")
+                .replace(&away, "192.0.2.1:24446")
                 .replace("127.0.0.1", "192.0.2.1")
                 .replace(&directory, CERTIFICATES);
             for key in &keys {

@@ -224,7 +224,7 @@ fn x1_what_needs_the_interfaces_is_an_error_in_words_where_netlink_sockets_are_f
     .launched_by(&[launcher.to_str().unwrap()])
     .start();
     daemon.wait_for_log("cannot listen on tcp://lo:*: Address family not supported");
-    daemon.wait_for_log("cannot connect to tcp://127.0.0.1:*;127.0.0.1:9: Address family not supported");
+    daemon.wait_for_log("cannot reach tcp://127.0.0.1:*;127.0.0.1:9: Address family not supported");
     daemon.feed(10, 0);
     daemon.assert_received(10);
     daemon.stop();

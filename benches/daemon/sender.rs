@@ -7,11 +7,12 @@ use rsyslog_zmq::curve::security::Security;
 use rsyslog_zmq::sys::blocks::Arena;
 use rsyslog_zmq::sys::zmq::{Context, Message, option};
 use rsyslog_zmq::transport::address::endpoint::Endpoint;
+use rsyslog_zmq::transport::link::driver::Driver;
 use rsyslog_zmq::transport::send::batch::Batch;
 use rsyslog_zmq::transport::send::queue::{Limits, PushError, SendQueue, Weighed};
 use rsyslog_zmq::transport::send::{Feed, OnFull, Sender, SenderEvent, SenderEvents, SenderSettings};
 use rsyslog_zmq::transport::socket::listening::SocketFile;
-use rsyslog_zmq::transport::socket::open::SocketPlan;
+use rsyslog_zmq::transport::socket::open::{SocketPlan, Surroundings};
 use rsyslog_zmq::transport::socket::options::SocketOptions;
 use rsyslog_zmq::transport::socket::socket_type::SocketType;
 
@@ -135,11 +136,14 @@ impl SenderEvents for Deaf {
 }
 
 fn with_sender(setup: Setup, sink: &Sink, keys: Option<&Keys>, messages: u64, deadline: Instant) -> Result<Duration> {
-    let feed = Arc::new(Feed::new(SendQueue::new(Limits { messages: 10_000, bytes: 64 << 20 })));
-    feed.control.open()?;
+    let feed = Arc::new(Feed::new(SendQueue::new(Limits { messages: 10_000, bytes: 64 << 20 }), Box::new(|_| {})));
+    feed.commands.open()?;
     let other = |text: String| Failure::Other(text);
     let sender = Sender {
-        context: Context::new()?,
+        surroundings: Surroundings {
+            driver: Arc::new(Driver::start().map_err(|error| Failure::Other(error.to_string()))?),
+            context: Context::new()?,
+        },
         plan: SocketPlan {
             socket_type: SocketType::Push,
             endpoints: Endpoint::parse_list(&sink.endpoint).map_err(|error| other(error.to_string()))?,

@@ -20,6 +20,7 @@ pub fn line(address: &str, state: &State, was_connected: bool) -> Option<String>
             format!("cannot reach {address}: {}; trying again", escaped(&obstacle.to_string()))
         }
         State::Refused(refusal) => format!("no connection to {address}: {refusal}; trying again"),
+        State::Oversize => format!("{address} sent {state}; reconnecting"),
     })
 }
 

@@ -1,56 +1,57 @@
 //! What the authenticator reports, brought to the sockets it concerns: counters, log lines, and the end of connections
 //! whose key was removed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::log_writer::Log;
 use crate::curve::authenticator::AuthEvent;
-use crate::curve::keys::PublicKey;
 use crate::host::log;
-use crate::sys::descriptors::PeerAddress;
-use crate::transport::link::command::{Order, Revoked, Steered};
+use crate::transport::link::LinkOwner;
 
-/// Keys and addresses remembered per socket; beyond that a revoked key's silent connections are found by nothing.
-const MOST_KEYS: usize = 65_536;
-
-struct Socket {
-    owner: Arc<dyn Steered>,
-    /// Where each admitted key has connected from.
-    admitted: HashMap<PublicKey, HashSet<PeerAddress>>,
-    revoked: HashSet<PublicKey>,
-}
-
-/// See the module's text. Called in the authenticator's thread, and while a socket is being registered.
-#[derive(Default)]
+/// The sockets that admit clients. Called in the authenticator's thread, and while a socket is being registered; none of it
+/// waits for anything.
 pub(super) struct Admissions {
-    sockets: Mutex<HashMap<String, Socket>>,
+    /// By their ZAP domain.
+    sockets: Mutex<HashMap<String, Arc<dyn LinkOwner>>>,
     denials: Mutex<Denials>,
+    log: Log,
 }
 
 impl Admissions {
-    fn sockets(&self) -> MutexGuard<'_, HashMap<String, Socket>> {
+    pub(super) fn new(log: Log) -> Self {
+        Self { sockets: Mutex::default(), denials: Mutex::default(), log }
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn LinkOwner>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn socket(&self, domain: &str) -> Option<Arc<dyn LinkOwner>> {
+        self.sockets().get(domain).cloned()
+    }
+
     /// A socket that admits clients, by its ZAP domain.
-    pub(super) fn register(&self, domain: &str, owner: Arc<dyn Steered>) {
-        let socket = Socket { owner, admitted: HashMap::new(), revoked: HashSet::new() };
-        self.sockets().insert(domain.to_owned(), socket);
+    pub(super) fn register(&self, domain: &str, owner: Arc<dyn LinkOwner>) {
+        self.sockets().insert(domain.to_owned(), owner);
     }
 
     /// Takes in what the authenticator reports.
     pub(super) fn take(&self, event: &AuthEvent) {
         match event {
             AuthEvent::Allowed { domain, address, key, .. } => {
-                if let Some(socket) = self.sockets().get_mut(domain) {
-                    socket.allowed(address, key);
+                if let Some(owner) = self.socket(domain) {
+                    owner.connections().auth_allowed.increment();
+                    if let Some(link) = owner.commands().link() {
+                        link.authenticated(address, *key);
+                    }
                 }
                 log::debug(&event.to_string());
             }
             AuthEvent::Denied { domain, .. } => {
-                if let Some(socket) = self.sockets().get(domain) {
-                    socket.owner.connections().auth_denied.increment();
+                if let Some(owner) = self.socket(domain) {
+                    owner.connections().auth_denied.increment();
                 }
                 let line = self
                     .denials
@@ -58,40 +59,19 @@ impl Admissions {
                     .unwrap_or_else(PoisonError::into_inner)
                     .line(&event.to_string(), Instant::now());
                 if let Some(line) = line {
-                    log::warning(&line);
+                    self.log.warning(line);
                 }
             }
             AuthEvent::Revoked { domain, key, .. } => {
-                if let Some(socket) = self.sockets().get_mut(domain) {
-                    socket.revoke(key);
+                if let Some(link) = self.socket(domain).and_then(|owner| owner.commands().link()) {
+                    link.revoke(*key);
                 }
-                log::notice(&format!("{event}; its connections are ended"));
+                self.log.notice(format!("{event}; its connections are ended"));
             }
-            AuthEvent::DirectoryBack { .. } => log::notice(&event.to_string()),
-            AuthEvent::FileSkipped { .. } => log::warning(&event.to_string()),
-            _ => log::error(&event.to_string()),
+            AuthEvent::DirectoryBack { .. } => self.log.notice(event.to_string()),
+            AuthEvent::FileSkipped { .. } => self.log.warning(event.to_string()),
+            _ => self.log.error(event.to_string()),
         }
-    }
-}
-
-impl Socket {
-    fn allowed(&mut self, address: &str, key: &PublicKey) {
-        self.owner.connections().auth_allowed.increment();
-        if self.revoked.remove(key) {
-            self.owner.control().order(Order::Readmit(*key));
-        }
-        if let Some(address) = PeerAddress::parse(address) {
-            if self.admitted.len() >= MOST_KEYS {
-                self.admitted.clear();
-            }
-            self.admitted.entry(*key).or_default().insert(address);
-        }
-    }
-
-    fn revoke(&mut self, key: &PublicKey) {
-        let addresses = self.admitted.remove(key).unwrap_or_default();
-        self.revoked.insert(*key);
-        self.owner.control().order(Order::Revoke(Revoked { key: *key, addresses: addresses.into_iter().collect() }));
     }
 }
 

@@ -3,7 +3,8 @@
 
 mod admissions;
 pub mod imczmq;
+mod log_lines;
+mod log_writer;
 pub mod omczmq;
 mod runtime;
 pub mod settings;
-mod words;

@@ -1,4 +1,5 @@
-//! What the sockets of one module share at run time: a private context and its authenticator.
+//! What the sockets of one module share at run time: a private context, its authenticator, the driver that watches
+//! connections, and the thread that writes log lines.
 //!
 //! ZAP is per context (RFC 27), so a context of the module's own keeps both modules, and anything else in the process
 //! that uses libzmq, out of each other's way.
@@ -6,13 +7,16 @@
 use std::sync::Arc;
 
 use super::admissions::Admissions;
+use super::log_writer::{Log, Writer};
 use crate::curve::authenticator::{Authenticator, AuthenticatorError};
 use crate::curve::security::{Security, SecuritySettings};
 use crate::host::log;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::sys::zmq::{Context, Error};
-use crate::transport::link::command::{Order, Steered};
-use crate::transport::socket::open::MayOpenSockets;
+use crate::transport::link::LinkOwner;
+use crate::transport::link::command::Command;
+use crate::transport::link::driver::{Driver, DriverError};
+use crate::transport::socket::open::{MayOpenSockets, Surroundings};
 
 impl MayOpenSockets for BeforePrivilegeDrop {}
 impl MayOpenSockets for Running {}
@@ -26,13 +30,20 @@ pub(super) enum RuntimeError {
     /// No authenticator; sockets that need one are not opened.
     #[error("cannot start the authenticator: {0}")]
     Authenticator(#[from] AuthenticatorError),
+    /// Nothing can watch connections.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// Nothing can write log lines.
+    #[error("cannot start the thread that writes log lines: {0}")]
+    Log(std::io::Error),
 }
 
-/// See the module's text. The authenticator ends before the context.
+/// What the sockets of one module share. The authenticator and the driver end before the context, the log last.
 pub(super) struct Runtime {
     authenticator: Option<Authenticator>,
     admissions: Arc<Admissions>,
-    context: Context,
+    surroundings: Surroundings,
+    _writer: Writer,
 }
 
 impl Runtime {
@@ -40,24 +51,27 @@ impl Runtime {
     pub(super) fn start<'a>(
         _phase: impl MayOpenSockets,
         mut security: impl Iterator<Item = &'a Security>,
+        log: &Log,
     ) -> Result<Self, RuntimeError> {
+        let writer = log.serve().map_err(RuntimeError::Log)?;
         let context = Context::new().map_err(RuntimeError::Context)?;
-        let admissions = Arc::new(Admissions::default());
+        let driver = Arc::new(Driver::start()?);
+        let admissions = Arc::new(Admissions::new(log.clone()));
         let authenticator = if security.any(|security| security.policy().is_some()) {
             let admissions = Arc::clone(&admissions);
             Some(Authenticator::start(&context, Arc::new(move |event| admissions.take(&event)))?)
         } else {
             None
         };
-        Ok(Self { authenticator, admissions, context })
+        Ok(Self { authenticator, admissions, surroundings: Surroundings { driver, context }, _writer: writer })
     }
 
-    pub(super) fn context(&self) -> &Context {
-        &self.context
+    pub(super) fn surroundings(&self) -> Surroundings {
+        self.surroundings.clone()
     }
 
     /// Admits clients of a server socket by its own rule; before the socket is opened.
-    pub(super) fn admit(&self, domain: &str, security: &Security, owner: Arc<dyn Steered>) {
+    pub(super) fn admit(&self, domain: &str, security: &Security, owner: Arc<dyn LinkOwner>) {
         if let (Some(authenticator), Some(policy)) = (&self.authenticator, security.policy()) {
             self.admissions.register(domain, owner);
             authenticator.add_domain(domain, policy);
@@ -74,7 +88,7 @@ impl Runtime {
 
 /// Reads a socket's own certificates again. A changed key opens the socket anew; files that cannot be used change nothing,
 /// and are named.
-pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut Arc<Security>, owner: &dyn Steered) {
+pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut Arc<Security>, owner: &dyn LinkOwner) {
     if matches!(**current, Security::None) || settings.uses_fresh_keys() {
         return;
     }
@@ -83,7 +97,7 @@ pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut 
         Ok(security) => {
             log::notice(&format!("{name}: the certificates have changed; the socket is opened anew"));
             *current = Arc::new(security);
-            owner.control().order(Order::Rekey(Arc::clone(current)));
+            owner.command(Command::Rekey(Arc::clone(current)));
         }
         Err(error) => log::warning(&format!("{name}: the keys in use are kept: {error}")),
     }

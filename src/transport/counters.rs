@@ -45,12 +45,16 @@ impl Counter {
 pub struct ConnectionCounters {
     /// Gauge: connections whose handshake has succeeded.
     pub active: Counter,
+    /// Gauge: endpoints that the socket connects to.
+    pub endpoints: Counter,
     /// Peers that connected to a listener of ours.
     pub accepted: Counter,
     /// Connections that ended.
     pub closed: Counter,
     /// Attempts to connect again.
     pub reconnects: Counter,
+    /// Connections that were ended because of a frame over the limit.
+    pub oversize: Counter,
     /// Connections that were ended because their key is not allowed any more.
     pub revoked: Counter,
     /// Clients that our authenticator admitted.
@@ -115,8 +119,6 @@ pub struct ReceiverCounters {
     pub submitted: Counter,
     /// ZeroMQ messages or frames that are no log message.
     pub frames_rejected: Counter,
-    /// Connections that were ended because of a frame over the limit.
-    pub oversize: Counter,
     /// Log messages over the rate limit.
     pub ratelimited: Counter,
 }

@@ -176,6 +176,22 @@ impl Peer {
         }
     }
 
+    /// One of these events of [`event`], should it come within `limit`.
+    pub fn event_within(&self, limit: Duration, wanted: u16) -> Option<u16> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = i64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis()).unwrap();
+            if zmq::poll(&mut [PollItem::socket(&self.events, POLLIN)], left).unwrap() == 0 {
+                return None;
+            }
+            let frame = frames(&self.events).swap_remove(0);
+            let number = u16::from_ne_bytes([frame[0], frame[1]]);
+            if number & wanted != 0 {
+                return Some(number);
+            }
+        }
+    }
+
     /// Fails unless the other side turns this one away and nothing was heard from it.
     pub fn assert_turned_away(&self) {
         self.assert_refused();

@@ -135,7 +135,7 @@ fn unreachable(obstacle: &Obstacle, is_file: bool) -> Finding {
         }
         Obstacle::NoAnswer => "is the address right, and does a firewall let the port through?",
         Obstacle::Permission => "fileowner, filegroup and filecreatemode of the action say who may use its socket",
-        Obstacle::Name(_) | Obstacle::Other(_) => "that is what the system says; it has to be settled there",
+        Obstacle::Name(_) | Obstacle::Other(_) | Obstacle::Here(_) => "that is what the system says; it has to be settled there",
     };
     Finding { outcome: Outcome::Unreachable, what: obstacle.to_string(), advice: advice.to_owned() }
 }
@@ -241,6 +241,7 @@ fn refused(refusal: Refusal, kind: Kind) -> Finding {
         (Refusal::HungUp | Refusal::NoAnswer, _) => "the publisher's own log may say why",
         // ZMQ_PROTOCOL_ERROR_ZMTP_INVALID_METADATA: the socket types do not go together.
         (Refusal::Protocol(0x1000_0018), _) => "it is no publisher: the action there needs socktype=\"PUB\"",
+        (Refusal::NotOurs, _) => "compare the port with the publisher's configuration",
         (Refusal::Protocol(_), _) => "the other side's ZeroMQ and ours do not understand each other: compare versions",
     };
     Finding { outcome: Outcome::Refused, what: refusal.to_string(), advice: advice.to_owned() }

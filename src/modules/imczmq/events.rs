@@ -12,14 +12,14 @@ use super::settings::InputSettings;
 
 use crate::host::message::{Origin, SubmitSettings, Submitter};
 use crate::host::{local_host_name, log};
-use crate::modules::words::Said;
+use crate::modules::log_lines::SocketLog;
 use crate::sys::zmq::Message;
 use crate::transport::receive::event_loop::{Intake, ReceiverEvent, ReceiverShared};
 
 /// Peers whose origins are kept; beyond that the oldest knowledge is thrown away whole.
 const MOST_PEERS: usize = 4096;
 
-/// See the module's text. Lives in the receiver's thread.
+/// Lives in the receiver's thread.
 pub(super) struct LogIntake<'a> {
     name: &'a str,
     submitter: Submitter<'a>,
@@ -31,7 +31,7 @@ pub(super) struct LogIntake<'a> {
     max_bytes: usize,
     origins: HashMap<String, Rc<Origin>>,
     last: Option<(String, Rc<Origin>)>,
-    said: Said,
+    log: Arc<SocketLog>,
 }
 
 impl<'a> LogIntake<'a> {
@@ -40,7 +40,7 @@ impl<'a> LogIntake<'a> {
         settings: &InputSettings,
         submit: &'a SubmitSettings,
         shared: Arc<ReceiverShared>,
-        said: Said,
+        log: Arc<SocketLog>,
     ) -> Self {
         Self {
             name,
@@ -52,7 +52,7 @@ impl<'a> LogIntake<'a> {
             max_bytes: settings.max_bytes,
             origins: HashMap::new(),
             last: None,
-            said,
+            log,
         }
     }
 
@@ -151,12 +151,8 @@ impl Intake for LogIntake<'_> {
     fn tell(&mut self, event: ReceiverEvent<'_>) {
         let name = self.name;
         match event {
-            ReceiverEvent::OpenFailed(error) => self.said.open_failed(name, error),
-            ReceiverEvent::Opened(bound, connected) => {
-                log::debug(&format!("{name}: listens on {bound:?}, connects to {connected:?}"));
-            }
-            ReceiverEvent::Recovered => self.said.recovered(name),
-            ReceiverEvent::Peer(event) => self.said.peer(name, &event),
+            ReceiverEvent::OpenFailed(error) => self.log.open_failed(error),
+            ReceiverEvent::Recovered => self.log.recovered(),
             ReceiverEvent::TooManyFrames(count) => {
                 log::debug(&format!("{name}: a message of {count} frames was dropped; see maxframes"));
             }

@@ -12,12 +12,13 @@ use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::rulesets::Ruleset;
 use crate::host::statistics::{Named, Registration};
 use crate::host::{ConfigurationHandle, boundary, log, module_name};
+use crate::modules::log_lines::{SocketLog, connection_counters};
+use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, renew_keys, write_ports};
-use crate::modules::words::{Said, connection_counters};
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::receive::event_loop::{Receiver, ReceiverShared};
 use crate::transport::socket::listening::Listener as BoundListener;
-use crate::transport::socket::open::{SocketPlan, bound_ports};
+use crate::transport::socket::open::{SocketPlan, Surroundings, bound_ports};
 
 /// How far an input has come.
 enum State {
@@ -26,7 +27,7 @@ enum State {
     /// Its ruleset exists.
     Checked { ruleset: Option<Ruleset> },
     /// Keys are read and listeners are bound.
-    Prepared { ruleset: Option<Ruleset>, security: Arc<Security>, listeners: Vec<Option<BoundListener>>, said: Said },
+    Prepared { ruleset: Option<Ruleset>, security: Arc<Security>, listeners: Vec<Option<BoundListener>> },
     /// The receiver runs.
     Running { thread: JoinHandle<()>, security: Arc<Security>, _statistics: Option<Registration> },
     /// It cannot run, or has been stopped.
@@ -38,13 +39,17 @@ pub(super) struct Listener {
     settings: InputSettings,
     /// Unique in the module; the ZAP domain too.
     name: String,
+    log: Arc<SocketLog>,
     shared: Arc<ReceiverShared>,
     state: Mutex<State>,
 }
 
 impl Listener {
-    pub(super) fn new(settings: InputSettings, name: String) -> Self {
-        Self { settings, name, shared: Arc::default(), state: Mutex::new(State::Loaded) }
+    pub(super) fn new(settings: InputSettings, name: String, log: &Log) -> Self {
+        let log = Arc::new(SocketLog::new(&name, log));
+        let of_connections = Arc::clone(&log);
+        let shared = Arc::new(ReceiverShared::new(Box::new(move |event| of_connections.link(&event))));
+        Self { settings, name, log, shared, state: Mutex::new(State::Loaded) }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -88,16 +93,15 @@ impl Listener {
             log::warning(&format!("{}: {warning}", self.name));
         }
         let (listeners, errors) = self.plan(Arc::clone(&security)).bind_early(phase);
-        let mut said = Said::default();
         for error in &errors {
-            said.open_failed(&self.name, error);
+            self.log.open_failed(error);
         }
         if let Some(path) = self.settings.socket.port_file.as_deref().filter(|_| errors.is_empty()) {
             if let Err(error) = write_ports(path, &bound_ports(&listeners)) {
                 log::error(&format!("{}: cannot write listenportfilename \"{path}\": {error}", self.name));
             }
         }
-        *state = State::Prepared { ruleset, security, listeners, said };
+        *state = State::Prepared { ruleset, security, listeners };
     }
 
     fn plan(&self, security: Arc<Security>) -> SocketPlan {
@@ -124,8 +128,7 @@ impl Listener {
     /// Opens the socket and starts the receiver.
     pub(super) fn start(&self, _phase: Running, runtime: &Runtime) {
         let mut state = self.state();
-        let State::Prepared { ruleset, security, listeners, said } = std::mem::replace(&mut *state, State::Closed)
-        else {
+        let State::Prepared { ruleset, security, listeners } = std::mem::replace(&mut *state, State::Closed) else {
             return;
         };
         if self.settings.adds_metadata && !can_add_metadata() {
@@ -134,7 +137,7 @@ impl Listener {
         for note in &self.settings.notes {
             log::notice(&format!("{}: {note}", self.name));
         }
-        let (Some(input_name), Ok(())) = (SharedText::new(module_name()), self.shared.control.open()) else {
+        let (Some(input_name), Ok(())) = (SharedText::new(module_name()), self.shared.commands.open()) else {
             log::error(&format!("{}: no memory or no descriptors left; this input is not run", self.name));
             return;
         };
@@ -144,12 +147,12 @@ impl Listener {
             name: self.name.clone(),
             submit,
             plan: self.plan(Arc::clone(&security)),
-            said,
+            log: Arc::clone(&self.log),
             listeners,
             settings: self.settings.clone(),
             shared: Arc::clone(&self.shared),
             tracks_keys: matches!(security.policy(), Some(Policy::Directory(_))),
-            context: runtime.context().clone(),
+            surroundings: runtime.surroundings(),
         };
         match spawn_without_signals(&format!("im:{}", self.name), move || start.run()) {
             Ok(thread) => {
@@ -170,7 +173,7 @@ impl Listener {
 
     /// Tells the receiver to stop, without waiting for it.
     pub(super) fn begin_stop(&self) {
-        self.shared.control.stop();
+        self.shared.commands.stop();
     }
 
     /// Waits until the receiver has passed on what it had.
@@ -192,15 +195,15 @@ struct Start {
     settings: InputSettings,
     shared: Arc<ReceiverShared>,
     tracks_keys: bool,
-    said: Said,
-    context: crate::sys::zmq::Context,
+    log: Arc<SocketLog>,
+    surroundings: Surroundings,
 }
 
 impl Start {
     fn run(self) {
-        let intake = LogIntake::new(&self.name, &self.settings, &self.submit, Arc::clone(&self.shared), self.said);
+        let intake = LogIntake::new(&self.name, &self.settings, &self.submit, Arc::clone(&self.shared), self.log);
         let receiver = Receiver {
-            context: self.context,
+            surroundings: self.surroundings,
             plan: self.plan,
             listeners: self.listeners,
             framing: self.settings.framing,
@@ -222,7 +225,7 @@ fn named_counters(shared: &ReceiverShared) -> Vec<Named<'_>> {
             ("received", &counters.received),
             ("submitted", &counters.submitted),
             ("frames_rejected", &counters.frames_rejected),
-            ("oversize", &counters.oversize),
+            ("oversize", &counters.connections.oversize),
             ("ratelimited", &counters.ratelimited),
         ]
         .map(|(name, counter)| Named { name, counter: counter.as_atomic(), is_gauge: false }),

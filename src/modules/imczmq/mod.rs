@@ -12,6 +12,7 @@ use crate::host::entry_points::{InputModule, Module, Refused};
 use crate::host::parameters::ParameterList;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::{ConfigurationHandle, log};
+use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, unique_name};
 use crate::modules::settings::{MODULE_SCOPE, check_module_security, security};
 use listener::Listener;
@@ -23,6 +24,7 @@ pub struct Imczmq {
     security: Mutex<SecuritySettings>,
     listeners: Mutex<Vec<Arc<Listener>>>,
     runtime: Mutex<Option<Runtime>>,
+    log: Log,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -53,7 +55,13 @@ impl Module for Imczmq {
     }
 
     fn begin(configuration: ConfigurationHandle) -> Self {
-        Self { configuration, security: Mutex::default(), listeners: Mutex::default(), runtime: Mutex::default() }
+        Self {
+            configuration,
+            security: Mutex::default(),
+            listeners: Mutex::default(),
+            runtime: Mutex::default(),
+            log: Log::default(),
+        }
     }
 
     fn module_parameters(&self, list: &ParameterList) -> Result<(), Refused> {
@@ -80,7 +88,7 @@ impl Module for Imczmq {
 
     fn activate(&self, phase: Running) {
         let security: Vec<_> = self.listeners().iter().filter_map(|listener| listener.security()).collect();
-        match Runtime::start(phase, security.iter().map(AsRef::as_ref)) {
+        match Runtime::start(phase, security.iter().map(AsRef::as_ref), &self.log) {
             Ok(runtime) => *lock(&self.runtime) = Some(runtime),
             Err(error) => log::error(&format!("{error}; no input is run")),
         }
@@ -110,7 +118,7 @@ impl InputModule for Imczmq {
         for warning in &settings.warnings {
             log::warning(&format!("{name}: {warning}"));
         }
-        lock(&self.listeners).push(Arc::new(Listener::new(settings, name)));
+        lock(&self.listeners).push(Arc::new(Listener::new(settings, name, &self.log)));
         Ok(())
     }
 

@@ -12,11 +12,13 @@ use crate::curve::security::Security;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::statistics::Registration;
 use crate::host::{boundary, log, module_name};
+use crate::modules::log_lines::SocketLog;
+use crate::modules::log_writer::Log;
 use crate::modules::runtime::{self, Runtime, write_ports};
 use crate::sys::blocks::Pool;
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::send::queue::SendQueue;
-use crate::transport::send::{Feed, Sender, SenderEvent, SenderEvents, SenderSettings};
+use crate::transport::send::{Feed, Sender, SenderSettings};
 use crate::transport::socket::listening::Listener;
 use crate::transport::socket::open::{SocketPlan, bound_ports};
 
@@ -25,7 +27,7 @@ enum State {
     /// Configured; nothing is open.
     Loaded,
     /// Keys are read and listeners are bound.
-    Prepared { security: Arc<Security>, listeners: Vec<Option<Listener>>, events: Events },
+    Prepared { security: Arc<Security>, listeners: Vec<Option<Listener>> },
     /// The sender runs.
     Running { thread: JoinHandle<()>, security: Arc<Security>, _statistics: Option<Registration> },
     /// It could not start, or has been closed: everything is refused.
@@ -37,6 +39,7 @@ pub struct Action {
     settings: ActionSettings,
     /// Unique in the module; the ZAP domain too.
     name: String,
+    log: Arc<SocketLog>,
     feed: Arc<Feed>,
     /// The memory of its messages, which is used again and again.
     pool: Arc<Pool>,
@@ -52,9 +55,12 @@ impl std::fmt::Debug for Action {
 
 impl Action {
     /// A loaded action: no thread and no descriptor, because rsyslogd may still fork.
-    pub(super) fn new(settings: ActionSettings, name: String, clock: Arc<StopClock>) -> Self {
-        let feed = Arc::new(Feed::new(SendQueue::new(settings.limits)));
-        Self { settings, name, feed, pool: Arc::default(), clock, state: Mutex::new(State::Loaded) }
+    pub(super) fn new(settings: ActionSettings, name: String, clock: Arc<StopClock>, log: &Log) -> Self {
+        let log = Arc::new(SocketLog::new(&name, log));
+        let of_connections = Arc::clone(&log);
+        let report = Box::new(move |event| of_connections.link(&event));
+        let feed = Arc::new(Feed::new(SendQueue::new(settings.limits), report));
+        Self { settings, name, log, feed, pool: Arc::default(), clock, state: Mutex::new(State::Loaded) }
     }
 
     pub(super) fn settings(&self) -> &ActionSettings {
@@ -101,16 +107,15 @@ impl Action {
             log::warning(&format!("{}: {warning}", self.name));
         }
         let (listeners, errors) = self.plan(Arc::clone(&security)).bind_early(phase);
-        let events = Events::new(&self.name);
         for error in &errors {
-            events.tell(SenderEvent::OpenFailed(error));
+            self.log.open_failed(error);
         }
         if let Some(path) = self.settings.socket.port_file.as_deref().filter(|_| errors.is_empty()) {
             if let Err(error) = write_ports(path, &bound_ports(&listeners)) {
                 log::error(&format!("{}: cannot write listenportfilename \"{path}\": {error}", self.name));
             }
         }
-        *self.state() = State::Prepared { security, listeners, events };
+        *self.state() = State::Prepared { security, listeners };
     }
 
     fn plan(&self, security: Arc<Security>) -> SocketPlan {
@@ -137,16 +142,16 @@ impl Action {
     /// Opens the socket and starts the sender.
     pub(super) fn start(&self, _phase: Running, runtime: &Runtime) {
         let mut state = self.state();
-        let State::Prepared { security, listeners, events } = std::mem::replace(&mut *state, State::Closed) else {
+        let State::Prepared { security, listeners } = std::mem::replace(&mut *state, State::Closed) else {
             return;
         };
-        if let Err(error) = self.feed.control.open() {
+        if let Err(error) = self.feed.commands.open() {
             log::error(&format!("{}: cannot make an eventfd: {error}; nothing is sent", self.name));
             return;
         }
         runtime.admit(&self.name, &security, Arc::clone(&self.feed) as _);
         let sender = Sender {
-            context: runtime.context().clone(),
+            surroundings: runtime.surroundings(),
             plan: self.plan(Arc::clone(&security)),
             listeners,
             settings: SenderSettings {
@@ -155,7 +160,7 @@ impl Action {
                 linger: self.settings.socket.linger,
             },
             feed: Arc::clone(&self.feed),
-            events,
+            events: Events::new(Arc::clone(&self.log)),
         };
         let feed = Arc::clone(&self.feed);
         let body = move || {

@@ -1,7 +1,7 @@
 //! An action's counters by their names in impstats.
 
 use crate::host::statistics::Named;
-use crate::modules::words::connection_counters;
+use crate::modules::log_lines::connection_counters;
 use crate::transport::send::Feed;
 
 pub(super) fn named_counters(feed: &Feed) -> Vec<Named<'_>> {

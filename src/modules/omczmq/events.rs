@@ -1,50 +1,48 @@
 //! What an action's sender tells, in words for rsyslog's log.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::host::log;
-use crate::modules::words::Said;
+use crate::modules::log_lines::SocketLog;
 use crate::transport::send::{SenderEvent, SenderEvents};
 
-/// See the module's text.
+/// Writes through the thread for log lines: the socket's lock is held.
 pub(super) struct Events {
-    name: String,
-    said: Mutex<Said>,
+    log: Arc<SocketLog>,
 }
 
 impl Events {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), said: Mutex::new(Said::default()) }
+    pub(super) fn new(log: Arc<SocketLog>) -> Self {
+        Self { log }
     }
 }
 
 impl SenderEvents for Events {
     fn tell(&self, event: SenderEvent<'_>) {
-        let name = &self.name;
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = self.log.name();
+        let lines = self.log.log();
         match event {
-            SenderEvent::OpenFailed(error) => said.open_failed(name, error),
-            SenderEvent::Recovered => said.recovered(name),
-            SenderEvent::Peer(event) => said.peer(name, &event),
+            SenderEvent::OpenFailed(error) => self.log.open_failed(error),
+            SenderEvent::Recovered => self.log.recovered(),
             SenderEvent::Subscribed(topic) => {
-                log::info(&format!("{name}: first subscriber of \"{}\"", String::from_utf8_lossy(topic)));
+                log::debug(&format!("{name}: first subscriber of \"{}\"", String::from_utf8_lossy(topic)));
             }
             SenderEvent::Unsubscribed(topic) => {
-                log::info(&format!("{name}: last subscriber of \"{}\" has gone", String::from_utf8_lossy(topic)));
+                log::debug(&format!("{name}: last subscriber of \"{}\" has gone", String::from_utf8_lossy(topic)));
             }
-            SenderEvent::CutOff { address } => log::warning(&format!(
+            SenderEvent::CutOff { address } => lines.warning(format!(
                 "{name}: the subscriber at {address} took nothing for the send timeout and was cut off; it may come back"
             )),
             SenderEvent::Relapsed { address } => {
                 log::debug(&format!("{name}: the subscriber at {address} took nothing again and was cut off"));
             }
-            SenderEvent::Lossy => log::warning(&format!(
+            SenderEvent::Lossy => lines.warning(format!(
                 "{name}: a subscriber takes nothing and cannot be cut off; until it recovers, full subscribers lose messages"
             )),
-            SenderEvent::Patient => log::notice(&format!("{name}: all subscribers take messages again")),
-            SenderEvent::SendFailed(error) => log::error(&format!("{name}: libzmq refused a message: {error}")),
+            SenderEvent::Patient => lines.notice(format!("{name}: all subscribers take messages again")),
+            SenderEvent::SendFailed(error) => lines.error(format!("{name}: libzmq refused a message: {error}")),
             SenderEvent::Undelivered(count) => {
-                log::error(&format!("{name}: {count} messages could not be delivered before the stop"));
+                lines.error(format!("{name}: {count} messages could not be delivered before the stop"));
             }
         }
     }

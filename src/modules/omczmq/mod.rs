@@ -19,6 +19,7 @@ use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::status::Status;
 use crate::host::template_request::TemplateRequest;
 use crate::host::{ConfigurationHandle, log};
+use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, unique_name};
 use crate::modules::settings::{MODULE_SCOPE, check_module_security, security};
 use action::Action;
@@ -43,6 +44,7 @@ pub struct Omczmq {
     actions: Mutex<Vec<Weak<Action>>>,
     clock: Arc<StopClock>,
     runtime: Mutex<Option<Runtime>>,
+    log: Log,
     /// How many messages libzmq may still have held when its sockets were closed.
     with_libzmq: AtomicU64,
 }
@@ -88,7 +90,7 @@ impl Module for Omczmq {
     fn activate(&self, phase: Running) {
         let actions = self.actions();
         let security: Vec<_> = actions.iter().filter_map(|action| action.security()).collect();
-        match Runtime::start(phase, security.iter().map(AsRef::as_ref)) {
+        match Runtime::start(phase, security.iter().map(AsRef::as_ref), &self.log) {
             Ok(runtime) => {
                 for action in &actions {
                     action.start(phase, &runtime);
@@ -131,7 +133,7 @@ impl OutputModule for Omczmq {
         for warning in &settings.warnings {
             log::warning(&format!("{name}: {warning}"));
         }
-        let action = Arc::new(Action::new(settings, name, Arc::clone(&self.clock)));
+        let action = Arc::new(Action::new(settings, name, Arc::clone(&self.clock), &self.log));
         lock(&self.actions).push(Arc::downgrade(&action));
         Ok((action, request))
     }

@@ -14,7 +14,7 @@ use crate::transport::address::endpoint::{Address, Host, Port};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What stands between us and an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Obstacle {
     /// The resolver knows no such name.
     #[error("the name {0:?} does not resolve")]
@@ -31,6 +31,9 @@ pub enum Obstacle {
     /// The system's own words.
     #[error("{0}")]
     Other(String),
+    /// This host's own: no attempt can be made at all.
+    #[error("{0}")]
+    Here(String),
 }
 
 /// Tries to connect once, without speaking; `None` when that works, so that whatever was in the way is gone.

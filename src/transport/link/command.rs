@@ -4,50 +4,46 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::curve::keys::PublicKey;
+use super::driver::LinkHandle;
 use crate::curve::security::Security;
-use crate::sys::descriptors::PeerAddress;
 use crate::sys::waker::LateWaker;
-use crate::transport::counters::ConnectionCounters;
 
-/// A key that must not stay connected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revoked {
-    /// The key.
-    pub key: PublicKey,
-    /// The addresses it has been admitted from.
-    pub addresses: Vec<PeerAddress>,
-}
-
-/// What a socket's thread shares with those who steer it.
-pub trait Steered: Send + Sync {
-    /// Its orders.
-    fn control(&self) -> &Control;
-    /// What it counts about its connections.
-    fn connections(&self) -> &ConnectionCounters;
-}
-
-/// Something to do.
+/// Something to do with the socket.
 #[derive(Debug)]
-pub enum Order {
-    /// End the connections of a key.
-    Revoke(Revoked),
-    /// A revoked key is admitted again.
-    Readmit(PublicKey),
+pub enum Command {
+    /// Connect an endpoint, again or for the first time.
+    Connect {
+        /// The endpoint's place among the socket's.
+        endpoint: usize,
+        /// What to connect to.
+        new: String,
+    },
     /// Open the socket anew with these keys.
     Rekey(Arc<Security>),
 }
 
-/// Any thread may give orders; the socket's thread polls the descriptor and takes them.
+/// Any thread may give commands; the socket's thread polls the descriptor and takes them.
 #[derive(Debug, Default)]
-pub struct Control {
+pub struct Commands {
     waker: LateWaker,
     is_stopping: AtomicBool,
-    has_orders: AtomicBool,
-    orders: Mutex<Vec<Order>>,
+    has_some: AtomicBool,
+    waiting: Mutex<Vec<Command>>,
+    link: Mutex<Option<LinkHandle>>,
 }
 
-impl Control {
+impl Commands {
+    /// The socket that is open from now on.
+    pub fn set_link(&self, link: LinkHandle) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+    }
+
+    /// The connections of the socket that is open, for the authenticator.
+    #[must_use]
+    pub fn link(&self) -> Option<LinkHandle> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Opens the descriptor; before the thread starts, and not before the process may have descriptors.
     pub fn open(&self) -> std::io::Result<()> {
         self.waker.open()
@@ -81,21 +77,40 @@ impl Control {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
-    /// Gives an order.
-    pub fn order(&self, order: Order) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
-        self.has_orders.store(true, Ordering::SeqCst);
+    /// Gives a command. One that connects an endpoint takes the place of an earlier one for it, so a thread that is held up
+    /// finds at most one for each endpoint.
+    pub fn give(&self, command: Command) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        remove_superseded(&mut waiting, &command);
+        waiting.push(command);
+        drop(waiting);
+        self.has_some.store(true, Ordering::SeqCst);
         self.wake();
     }
 
-    /// The orders given since the last call; nearly free where there are none.
+    /// Whether commands wait; nearly free.
     #[must_use]
-    pub fn take_orders(&self) -> Vec<Order> {
-        if !self.has_orders.swap(false, Ordering::SeqCst) {
+    pub fn has_some(&self) -> bool {
+        self.has_some.load(Ordering::Relaxed)
+    }
+
+    /// The commands given since the last call; nearly free where there are none.
+    #[must_use]
+    pub fn take(&self) -> Vec<Command> {
+        if !self.has_some() || !self.has_some.swap(false, Ordering::SeqCst) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Takes out what the new command makes superfluous.
+fn remove_superseded(waiting: &mut Vec<Command>, command: &Command) {
+    waiting.retain(|earlier| match (earlier, command) {
+        (Command::Rekey(_), Command::Rekey(_)) => false,
+        (Command::Connect { endpoint: earlier, .. }, Command::Connect { endpoint, .. }) => earlier != endpoint,
+        _ => true,
+    });
 }
 
 #[cfg(test)]
@@ -103,16 +118,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_taken_once_and_in_order() {
-        let control = Control::default();
-        assert!(control.take_orders().is_empty());
-        let key = PublicKey::from_bytes([7; 32]);
-        control.order(Order::Readmit(key));
-        control.order(Order::Revoke(Revoked { key, addresses: Vec::new() }));
-        assert!(matches!(control.take_orders()[..], [Order::Readmit(_), Order::Revoke(_)]));
-        assert!(control.take_orders().is_empty());
-        assert!(!control.is_stopping());
-        control.stop();
-        assert!(control.is_stopping());
+    fn commands_are_taken_once_and_in_order() {
+        let commands = Commands::default();
+        assert!(commands.take().is_empty() && !commands.has_some());
+        commands.give(Command::Rekey(Arc::new(Security::None)));
+        commands.give(Command::Connect { endpoint: 0, new: "a".into() });
+        assert!(matches!(commands.take()[..], [Command::Rekey(_), Command::Connect { .. }]));
+        assert!(commands.take().is_empty());
+        assert!(!commands.is_stopping());
+        commands.stop();
+        assert!(commands.is_stopping());
+    }
+
+    #[test]
+    fn a_thread_that_is_held_up_finds_one_command_for_each_endpoint() {
+        let commands = Commands::default();
+        for new in ["b", "c", "d"] {
+            commands.give(Command::Connect { endpoint: 7, new: new.into() });
+            commands.give(Command::Rekey(Arc::new(Security::None)));
+        }
+        let taken = commands.take();
+        assert_eq!(taken.len(), 2);
+        let connects = taken.iter().find(|command| matches!(command, Command::Connect { .. }));
+        assert!(matches!(connects, Some(Command::Connect { endpoint: 7, new }) if new == "d"), "{connects:?}");
     }
 }

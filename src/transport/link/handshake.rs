@@ -2,8 +2,8 @@
 //! handshake succeeded or failed.
 //!
 //! libzmq 4.3.4 ends some connections without any word about their handshake (old protocol versions, frames over the
-//! limit: stream_engine_base.cpp `error (protocol_error)`), so whoever may connect could make a ready peer look lost.
-//! Most of the time it is certain who is meant: a connection that began after the last success cannot be ready.
+//! limit: stream_engine_base.cpp `error (protocol_error)`), so a stranger could make a ready peer look lost.
+//! Most of the time it is certain which one is meant: a connection that began after the last success cannot be ready.
 
 use std::collections::HashSet;
 
@@ -45,6 +45,11 @@ impl Handshakes {
         self.ready.remove(&descriptor);
         self.maybe.remove(&descriptor);
         self.begun.insert(descriptor);
+    }
+
+    /// Whether this connection's handshake certainly succeeded.
+    pub fn is_certainly_ready(&self, descriptor: i32) -> bool {
+        self.ready.contains(&descriptor)
     }
 
     /// One of the handshakes succeeded.

@@ -1,14 +1,26 @@
 //! What a socket reports about its connections (zmq_socket_monitor(3)), as typed events.
 //!
-//! One thread owns the socket and its monitor. The events of libzmq's first version are used, whose frames are an event
-//! and a value (6 bytes) and the endpoint. For a connecting socket the endpoint is as it was written until the connection
-//! stands, and the peer's resolved address from then on, so only a socket with one endpoint tells for certain which one
-//! an event is about.
+//! The events of libzmq's first version are used, whose frames are an event and a value (6 bytes) and the endpoint. For a
+//! connecting socket the endpoint is as it was written in the first attempt and the resolved address in later ones; for an
+//! accepted connection it is the listener's address.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys::zmq::{Context, DONTWAIT, Error, Message, Result, Socket, event, kind, option};
+
+/// The events that anything follows from. Others would only wake the reader, and where descriptors are exhausted libzmq
+/// reports each failed accept without a pause.
+const WANTED: u16 = event::CONNECTED
+    | event::CONNECT_DELAYED
+    | event::CONNECT_RETRIED
+    | event::ACCEPTED
+    | event::DISCONNECTED
+    | event::MONITOR_STOPPED
+    | event::HANDSHAKE_FAILED_NO_DETAIL
+    | event::HANDSHAKE_SUCCEEDED
+    | event::HANDSHAKE_FAILED_PROTOCOL
+    | event::HANDSHAKE_FAILED_AUTH;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -29,12 +41,16 @@ pub struct Monitor {
 impl Monitor {
     /// Starts monitoring `socket`, which must belong to `context`. `name` only has to help a human reader.
     pub fn attach(context: &Context, socket: &Socket, name: &str) -> Result<Self> {
+        Self::attach_for(context, socket, name, WANTED)
+    }
+
+    fn attach_for(context: &Context, socket: &Socket, name: &str, events: u16) -> Result<Self> {
         let endpoint = unique_endpoint(name);
         let reader = context.socket(kind::PAIR)?;
         // With the default limit of 1000 unread events libzmq's I/O thread would stop until they are read.
         reader.set_int(option::RCVHWM, 0)?;
         reader.set_int(option::LINGER, 0)?;
-        socket.monitor(&endpoint, event::ALL)?;
+        socket.monitor(&endpoint, events)?;
         reader.connect(&endpoint)?;
         Ok(Self { socket: reader, frame: Message::new() })
     }
@@ -62,7 +78,7 @@ impl Monitor {
     }
 
     /// Stops monitoring for good, so that both sockets may be dropped in any order.
-    pub fn detach(&self, socket: &Socket) -> Result<()> {
+    pub fn detach(socket: &Socket) -> Result<()> {
         // Starting another monitor ends the present one; one without events never writes, so it needs no reader.
         socket.monitor(&unique_endpoint("none"), 0)
     }
@@ -265,7 +281,7 @@ mod tests {
     fn a_connection_is_reported_on_both_sides_from_listening_to_its_end() {
         let context = Context::new().unwrap();
         let server = context.socket(kind::PULL).unwrap();
-        let mut at_server = Monitor::attach(&context, &server, "server").unwrap();
+        let mut at_server = Monitor::attach_for(&context, &server, "server", event::ALL).unwrap();
         server.bind("tcp://127.0.0.1:*").unwrap();
         let address = server.last_endpoint().unwrap();
         let events = until(&mut at_server, |kind| kind == MonitorEventKind::Listening);
@@ -279,18 +295,18 @@ mod tests {
         assert!(events.iter().all(|event| event.endpoint == address), "{events:?}");
         until(&mut at_server, |kind| kind == MonitorEventKind::HandshakeSucceeded);
 
-        at_client.detach(&client).unwrap();
+        Monitor::detach(&client).unwrap();
         drop(client);
         until(&mut at_server, |kind| matches!(kind, MonitorEventKind::Disconnected { .. }));
-        at_server.detach(&server).unwrap();
+        Monitor::detach(&server).unwrap();
     }
 
     #[test]
     fn detaching_ends_the_events_and_leaves_the_socket_usable() {
         let context = Context::new().unwrap();
         let server = context.socket(kind::PULL).unwrap();
-        let monitor = Monitor::attach(&context, &server, "detached").unwrap();
-        monitor.detach(&server).unwrap();
+        let _monitor = Monitor::attach(&context, &server, "detached").unwrap();
+        Monitor::detach(&server).unwrap();
         server.bind("tcp://127.0.0.1:*").unwrap();
         let client = context.socket(kind::PUSH).unwrap();
         client.connect(&server.last_endpoint().unwrap()).unwrap();
@@ -301,10 +317,10 @@ mod tests {
         server.receive(&mut message, 0).unwrap();
         assert_eq!(message.as_slice(), b"still works");
         // A second monitor may follow.
-        let mut again = Monitor::attach(&context, &server, "again").unwrap();
+        let mut again = Monitor::attach_for(&context, &server, "again", event::ALL).unwrap();
         server.bind("tcp://127.0.0.1:*").unwrap();
         until(&mut again, |kind| kind == MonitorEventKind::Listening);
-        again.detach(&server).unwrap();
+        Monitor::detach(&server).unwrap();
     }
 
     #[test]
@@ -314,18 +330,18 @@ mod tests {
         taken.bind("tcp://127.0.0.1:*").unwrap();
         let address = taken.last_endpoint().unwrap();
         let second = context.socket(kind::PULL).unwrap();
-        let mut monitor = Monitor::attach(&context, &second, "taken").unwrap();
+        let mut monitor = Monitor::attach_for(&context, &second, "taken", event::ALL).unwrap();
         assert_eq!(second.bind(&address).unwrap_err().errno(), libc::EADDRINUSE);
         let events = until(&mut monitor, |kind| matches!(kind, MonitorEventKind::BindFailed(_)));
         assert_eq!(events.last().unwrap().kind, MonitorEventKind::BindFailed(libc::EADDRINUSE));
-        monitor.detach(&second).unwrap();
+        Monitor::detach(&second).unwrap();
 
         taken.unbind(&address).unwrap();
         let client = context.socket(kind::PUSH).unwrap();
         let mut monitor = Monitor::attach(&context, &client, "nobody").unwrap();
         client.connect(&address).unwrap();
         until(&mut monitor, |kind| matches!(kind, MonitorEventKind::ConnectRetried { interval_ms } if interval_ms > 0));
-        monitor.detach(&client).unwrap();
+        Monitor::detach(&client).unwrap();
     }
 
     #[test]

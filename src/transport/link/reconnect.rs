@@ -1,45 +1,20 @@
-//! What a socket's monitor says, turned into counters, a number of live peers, and endpoints to connect again.
+//! One endpoint that a socket connects to: what is known of it, and connecting again. A state machine: events and the time
+//! go in, outputs come out.
 //!
-//! A libzmq client whose handshake was refused never tries again by itself (measured with 4.3.4), so the owner of the
-//! socket disconnects and connects such an endpoint after a pause that doubles up to a maximum.
+//! libzmq is given addresses, never names: its events carry the resolved address, so only then it is certain which endpoint
+//! an event is about, and its I/O thread never waits for a resolver. It connects again by itself after an ordinary loss, and
+//! says so at once. After a refused handshake or an error in the protocol it never does (session_base.cpp `engine_error` of
+//! 4.3.4), so then the socket's owner is told to disconnect and connect, with pauses that double.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sys::zmq::Socket;
-use crate::transport::counters::ConnectionCounters;
-use crate::transport::link::close_cause::Endings;
-use crate::transport::link::cut_off::Connections;
-use crate::transport::link::handshake::{Ended, Handshakes};
-use crate::transport::link::monitor::{Monitor, MonitorEvent, MonitorEventKind};
-
-/// Something that the socket's owner may want to tell somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// A handshake succeeded.
-    Ready {
-        /// Where, in libzmq's words.
-        endpoint: String,
-    },
-    /// A connection that had been ready ended.
-    Lost {
-        /// Where, in libzmq's words.
-        endpoint: String,
-    },
-    /// A connection that had been ready was ended on this side: the peer had sent a frame over the limit.
-    Oversize {
-        /// Where, in libzmq's words.
-        endpoint: String,
-    },
-    /// A handshake failed.
-    Failed {
-        /// What and where, in plain words.
-        text: String,
-        /// Whether the other side refused us, or we it.
-        is_refusal: bool,
-        /// Whether it is our own connection, which will be tried again.
-        is_ours: bool,
-    },
-}
+use super::monitor::MonitorEventKind;
+use super::state::{Refusal, State};
+use super::{LinkEvent, Timing};
+use crate::transport::address::endpoint::{Address, Host, Port};
+use crate::transport::address::reachability::Obstacle;
 
 /// The first and the longest pause before connecting again.
 #[derive(Clone, Copy, Debug)]
@@ -51,287 +26,455 @@ pub struct Backoff {
 }
 
 /// More than libzmq needs to report after a loss that it connects again.
-const WORD_FROM_LIBZMQ: Duration = Duration::from_millis(100);
+const LIBZMQ_REPORTS_WITHIN: Duration = Duration::from_millis(100);
+/// A step of the clock by more than this was a pause of the whole process, after which libzmq gets its time once more.
+const LATE: Duration = Duration::from_millis(50);
+/// A connection that lasted for so long was a good one: the pauses start anew.
+const LASTING: Duration = Duration::from_secs(10);
+/// How often a name is looked up again while its endpoint has no connection.
+const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 
+/// What an endpoint wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The socket's owner connects to this, after disconnecting from what it was connected to.
+    Connect {
+        /// In libzmq's words.
+        to: String,
+        /// Whether it had been connected before.
+        is_again: bool,
+    },
+    /// The name is looked up, and the answer given to [`RemoteEndpoint::resolved`].
+    Resolve,
+    /// The reason is looked for, and the answer given to [`RemoteEndpoint::probed`].
+    Probe,
+    /// The owner is told.
+    Tell(LinkEvent),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    /// In the words that libzmq was given.
+    text: String,
+    /// What its events carry.
+    address: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No connection.
+    Down,
+    /// A connection stands, its handshake goes on.
+    Handshaking { descriptor: i32, since: Instant },
+    /// The handshake succeeded.
+    Ready { descriptor: i32, since: Instant },
+}
+
+/// See the head of this file.
 #[derive(Debug)]
-struct Retry {
-    endpoint: String,
+pub struct RemoteEndpoint {
+    number: usize,
+    name: Arc<str>,
+    address: Address,
+    uses_ipv6: bool,
+    is_curve_client: bool,
+    handshake_timeout: Duration,
+    timing: Timing,
+    target: Option<Target>,
+    phase: Phase,
+    state: State,
     pause: Duration,
-    due: Option<Instant>,
+    reconnect_at: Option<Instant>,
+    resolve_at: Option<Instant>,
+    probe_at: Option<Instant>,
+    is_resolving: bool,
+    is_probing: bool,
+    /// libzmq has said how the present connection's handshake failed.
+    has_failed: bool,
+    /// Since when there has been no connection.
+    away_since: Instant,
+    /// What has been told as [`LinkEvent::Away`] or as a refusal since then.
+    told: Vec<State>,
 }
 
-/// Follows one socket.
-#[derive(Debug)]
-pub struct PeerTracker {
-    handshakes: Handshakes,
-    retries: Vec<Retry>,
-    backoff: Backoff,
-    /// Who is connected, where the socket's owner needs to know.
-    pub connections: Connections,
-    /// Who ended a connection, where the socket's owner wants to know.
-    endings: Option<Endings>,
+/// How an endpoint is connected to.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Whether names may stand for IPv6 addresses.
+    pub uses_ipv6: bool,
+    /// Whether we prove our key to a server, whose own key we know.
+    pub is_curve_client: bool,
+    /// libzmq's limit for a handshake.
+    pub handshake_timeout: Duration,
+    /// When things are done.
+    pub timing: Timing,
 }
 
-impl PeerTracker {
-    /// A tracker for a socket that connects to these endpoints, in libzmq's words.
+impl RemoteEndpoint {
+    /// An endpoint that nothing has been done about; `number` is its place among the socket's endpoints.
     #[must_use]
-    pub fn new(connected: &[String], backoff: Backoff) -> Self {
-        let retry = |endpoint: &String| Retry { endpoint: endpoint.clone(), pause: backoff.first, due: None };
+    pub fn new(number: usize, address: &Address, manner: Manner, now: Instant) -> Self {
         Self {
-            handshakes: Handshakes::default(),
-            retries: connected.iter().map(retry).collect(),
-            backoff,
-            connections: Connections::default(),
-            endings: None,
+            number,
+            name: address.to_string().into(),
+            address: address.clone(),
+            uses_ipv6: manner.uses_ipv6,
+            is_curve_client: manner.is_curve_client,
+            handshake_timeout: manner.handshake_timeout,
+            timing: manner.timing,
+            target: None,
+            phase: Phase::Down,
+            state: State::Connecting,
+            pause: manner.timing.backoff.first,
+            reconnect_at: None,
+            resolve_at: None,
+            probe_at: Some(now + manner.timing.probe_after),
+            is_resolving: false,
+            is_probing: false,
+            has_failed: false,
+            away_since: now,
+            told: Vec::new(),
         }
     }
 
-    /// Tells peers that were cut off for a frame over the limit from those that went away.
+    /// Its place among the socket's endpoints.
     #[must_use]
-    pub fn watching_for_oversize(mut self, has_heartbeats: bool) -> Self {
-        self.endings = Some(Endings::new(has_heartbeats));
-        self
+    pub fn number(&self) -> usize {
+        self.number
     }
 
-    /// The socket is about to end its connections itself.
-    pub fn stop_watching(&mut self) {
-        if let Some(endings) = &mut self.endings {
-            endings.clear();
-        }
-    }
-
-    /// Connections whose handshake has succeeded.
+    /// Its text as configured.
     #[must_use]
-    pub fn live(&self) -> u64 {
-        self.handshakes.ready()
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
-    /// Takes in everything the monitor has, and hands on what is worth telling.
-    pub fn update(&mut self, monitor: &mut Monitor, counters: &ConnectionCounters, mut tell: impl FnMut(PeerEvent)) {
-        while let Some(event) = monitor.next_event() {
-            if let Some(event) = self.apply(&event, counters, Instant::now()) {
-                tell(event);
-            }
+    /// What is known of it.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether a handshake has succeeded on its present connection.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// The descriptor of its present connection.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<i32> {
+        match self.phase {
+            Phase::Down => None,
+            Phase::Handshaking { descriptor, .. } | Phase::Ready { descriptor, .. } => Some(descriptor),
         }
     }
 
-    fn apply(&mut self, event: &MonitorEvent, counters: &ConnectionCounters, now: Instant) -> Option<PeerEvent> {
-        let endpoint = || event.endpoint.clone();
-        let failed = |is_refusal, is_ours| Some(PeerEvent::Failed { text: event.to_string(), is_refusal, is_ours });
-        match event.kind {
-            MonitorEventKind::Accepted { fd } => {
-                counters.accepted.increment();
-                self.opened(fd);
-            }
-            MonitorEventKind::Connected { fd } => self.opened(fd),
-            MonitorEventKind::ConnectRetried { .. } => {
-                counters.reconnects.increment();
-                self.forget_retries(&event.endpoint);
-            }
-            MonitorEventKind::HandshakeSucceeded => {
-                self.handshakes.succeeded();
-                counters.active.set(self.live());
-                counters.handshakes_succeeded.increment();
-                self.forget_retries(&event.endpoint);
-                return Some(PeerEvent::Ready { endpoint: endpoint() });
-            }
-            MonitorEventKind::Disconnected { fd } => {
-                counters.closed.increment();
-                self.connections.closed(fd);
-                // A message that CURVE cannot open is reported in words of its own.
-                let is_reported = self.handshakes.is_failing();
-                let ended = self.handshakes.ended(fd);
-                let is_judged = ended == Ended::Ready && !is_reported;
-                let is_oversize = self.endings.as_mut().is_some_and(|endings| endings.closed(fd, is_judged));
-                counters.active.set(self.live());
-                let is_ours = self.schedule_unless_retried(&event.endpoint, now);
-                return match ended {
-                    Ended::Ready if is_oversize => Some(PeerEvent::Oversize { endpoint: endpoint() }),
-                    Ended::Ready => Some(PeerEvent::Lost { endpoint: endpoint() }),
-                    Ended::Failed => None,
-                    Ended::FailedSilently => {
-                        counters.handshakes_failed_protocol.increment();
-                        let text = format!("{}: the handshake failed: not our protocol", event.endpoint.escape_debug());
-                        Some(PeerEvent::Failed { text, is_refusal: false, is_ours })
-                    }
-                };
-            }
-            MonitorEventKind::HandshakeFailedAuth(_) => {
-                self.handshakes.refused();
-                counters.handshakes_failed_auth.increment();
-                return failed(true, self.schedule(&event.endpoint, now));
-            }
-            MonitorEventKind::HandshakeFailedProtocol(_) => {
-                self.handshakes.failed();
-                counters.handshakes_failed_protocol.increment();
-                return failed(false, self.schedule(&event.endpoint, now));
-            }
-            MonitorEventKind::HandshakeFailedNoDetail(_) => {
-                self.handshakes.failed();
-                counters.handshakes_failed_other.increment();
-                // libzmq connects again by itself after a connection that broke off.
-                return failed(false, !self.retries.is_empty());
-            }
-            _ => {}
-        }
-        None
-    }
-
-    fn opened(&mut self, descriptor: i32) {
-        self.handshakes.begun(descriptor);
-        self.connections.opened(descriptor);
-        if let Some(endings) = &mut self.endings {
-            endings.opened(descriptor);
-        }
-    }
-
-    /// The endpoints an event may be about. Once the connection stands libzmq names the peer's resolved address, so
-    /// with several endpoints only one whose text is that address is certain; otherwise every one with a host name may be
-    /// meant.
-    fn matching(&mut self, reported: &str) -> impl Iterator<Item = &mut Retry> {
-        let is_known = self.retries.iter().any(|retry| retry.endpoint == reported);
-        let is_only = self.retries.len() == 1;
-        self.retries.iter_mut().filter(move |retry| {
-            if is_known { retry.endpoint == reported } else { is_only || has_name(&retry.endpoint) }
+    /// Whether an event of libzmq's with this text is about this endpoint.
+    #[must_use]
+    pub fn is_named(&self, reported: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| {
+            target.text == reported || (target.address.is_some() && target.address == parse_reported(reported))
         })
     }
 
-    /// Notes that an endpoint must be connected again; `false` where we do not connect at all.
-    fn schedule(&mut self, reported: &str, now: Instant) -> bool {
-        let longest = self.backoff.longest;
-        let mut any = false;
-        for retry in self.matching(reported) {
-            any = true;
-            if retry.due.is_none() {
-                retry.due = Some(now + retry.pause);
-                retry.pause = (retry.pause * 2).min(longest);
-            }
-        }
-        any
+    /// Whether it is connected to this address.
+    fn has_target(&self, text: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| target.text == text)
     }
 
-    /// libzmq connects again by itself after most losses, and says so at once; after an error in the protocol, such as a
-    /// message over the limit, it does not.
-    fn schedule_unless_retried(&mut self, reported: &str, now: Instant) -> bool {
-        let is_only = self.retries.len() == 1;
-        let Some(retry) = self.retries.iter_mut().find(|retry| is_only || retry.endpoint == reported) else {
-            return false;
+    /// The first connection, where no name has to be looked up.
+    pub fn start(&mut self, outputs: &mut Vec<Output>) {
+        match self.literal_target() {
+            Some(target) => self.aim(target, outputs),
+            None => self.resolve(outputs),
+        }
+    }
+
+    /// What libzmq can be given without looking anything up.
+    fn literal_target(&self) -> Option<Target> {
+        let ip = match &self.address {
+            Address::Tcp { host: Host::Name(_), .. } => return None,
+            Address::Tcp { host: Host::Ipv4(ip), .. } => IpAddr::V4(*ip),
+            Address::Tcp { host: Host::Ipv6(ip, None), .. } => IpAddr::V6(*ip),
+            Address::Tcp { host: Host::Ipv6(ip, Some(_)), port: Port::Number(port), .. } => {
+                let address = SocketAddr::new(IpAddr::V6(*ip), *port);
+                return Some(Target { text: self.name.as_ref().to_owned(), address: Some(address) });
+            }
+            _ => return Some(Target { text: self.name.as_ref().to_owned(), address: None }),
         };
-        retry.due.get_or_insert(now + retry.pause.max(WORD_FROM_LIBZMQ));
-        true
+        let Address::Tcp { port: Port::Number(port), .. } = &self.address else {
+            return Some(Target { text: self.name.as_ref().to_owned(), address: None });
+        };
+        Some(self.target(SocketAddr::new(ip, *port)))
     }
 
-    fn forget_retries(&mut self, reported: &str) {
-        let first = self.backoff.first;
-        for retry in self.matching(reported) {
-            retry.due = None;
-            retry.pause = first;
+    fn target(&self, address: SocketAddr) -> Target {
+        let source = match &self.address {
+            Address::Tcp { source: Some((host, port)), .. } => format!("{host}:{port};"),
+            _ => String::new(),
+        };
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        Target { text: format!("tcp://{source}{address}"), address: Some(canonical) }
+    }
+
+    fn aim(&mut self, target: Target, outputs: &mut Vec<Output>) {
+        outputs.push(Output::Connect { to: target.text.clone(), is_again: self.target.is_some() });
+        self.target = Some(target);
+        self.reconnect_at = None;
+        self.phase = Phase::Down;
+    }
+
+    fn resolve(&mut self, outputs: &mut Vec<Output>) {
+        self.resolve_at = None;
+        if !std::mem::replace(&mut self.is_resolving, true) {
+            outputs.push(Output::Resolve);
         }
     }
 
-    /// Connects again what is due. The rest of libzmq's pipe to such an endpoint is lost already: libzmq drops it when the
-    /// handshake is refused.
-    pub fn reconnect_due(&mut self, socket: &Socket, counters: &ConnectionCounters) {
-        let now = Instant::now();
-        for retry in &mut self.retries {
-            if retry.due.is_some_and(|due| due <= now) {
-                retry.due = None;
-                counters.reconnects.increment();
-                let _ = socket.disconnect(&retry.endpoint);
-                let _ = socket.connect(&retry.endpoint);
+    /// The answer to [`Output::Resolve`].
+    pub fn resolved(&mut self, answer: Result<Vec<SocketAddr>, Obstacle>, now: Instant, outputs: &mut Vec<Output>) {
+        self.is_resolving = false;
+        self.resolve_at = Some(now + RESOLVE_EVERY);
+        if self.is_ready() {
+            return;
+        }
+        match answer {
+            Err(obstacle) => {
+                self.resolve_at = Some(now + RESOLVE_EVERY.min(self.timing.probe_every));
+                if self.target.is_none() {
+                    self.change(State::Unreachable(Some(obstacle)), outputs);
+                }
+            }
+            Ok(addresses) => {
+                let usable: Vec<_> = addresses.iter().filter(|address| self.uses_ipv6 || address.is_ipv4()).collect();
+                let place = self.target.as_ref().and_then(|target| {
+                    usable.iter().position(|address| {
+                        target
+                            .address
+                            .is_some_and(|at| at.ip() == address.ip().to_canonical() && at.port() == address.port())
+                    })
+                });
+                // While one address does not answer, the next one of the name gets its turn.
+                let next = usable.get(place.map_or(0, |place| (place + 1) % usable.len().max(1)));
+                match next {
+                    Some(address) => {
+                        let target = self.target(**address);
+                        if !self.has_target(&target.text) {
+                            self.aim(target, outputs);
+                        }
+                    }
+                    None if self.target.is_none() => {
+                        let text = "the name has IPv6 addresses only, and ipv6 is off".to_owned();
+                        self.change(State::Unreachable(Some(Obstacle::Other(text))), outputs);
+                    }
+                    None => {}
+                }
             }
         }
     }
 
-    /// How long until something is due; `None` while nothing is.
+    /// The answer to [`Output::Probe`]; `None`: a connection can be made.
+    pub fn probed(&mut self, answer: Option<Obstacle>, now: Instant, outputs: &mut Vec<Output>) {
+        self.is_probing = false;
+        if self.is_ready() {
+            return;
+        }
+        self.probe_at = Some(now + self.timing.probe_every);
+        match answer {
+            Some(obstacle) => self.change(State::Unreachable(Some(obstacle)), outputs),
+            None if matches!(self.state, State::Unreachable(_)) => self.change(State::Connecting, outputs),
+            // The connection stands, and nothing comes: the handshake's own limit may be far away.
+            None => {
+                if let Phase::Handshaking { since, .. } = self.phase {
+                    if now.saturating_duration_since(since) >= self.timing.report_after {
+                        self.change(State::Refused(Refusal::NoAnswer), outputs);
+                    }
+                }
+            }
+        }
+        self.report(now, outputs);
+    }
+
+    /// libzmq connects, or waits before it does.
+    pub fn retried(&mut self) {
+        self.reconnect_at = None;
+        self.pause = self.timing.backoff.first;
+    }
+
+    /// A connection stands.
+    pub fn connected(&mut self, descriptor: i32, now: Instant) {
+        self.reconnect_at = None;
+        self.has_failed = false;
+        self.phase = Phase::Handshaking { descriptor, since: now };
+    }
+
+    /// A handshake succeeded.
+    pub fn succeeded(&mut self, now: Instant, outputs: &mut Vec<Output>) {
+        let Some(descriptor) = self.descriptor() else { return };
+        self.phase = Phase::Ready { descriptor, since: now };
+        (self.reconnect_at, self.resolve_at, self.probe_at) = (None, None, None);
+        self.change(State::Connected, outputs);
+        if !std::mem::take(&mut self.told).is_empty() {
+            let after = now.saturating_duration_since(self.away_since);
+            outputs.push(Output::Tell(LinkEvent::Back { name: Arc::clone(&self.name), after }));
+        }
+    }
+
+    /// Whether libzmq has said how the handshake of the present connection failed.
     #[must_use]
-    pub fn until_due(&self) -> Option<Duration> {
-        let now = Instant::now();
-        self.retries.iter().filter_map(|retry| retry.due).map(|due| due.saturating_duration_since(now)).min()
-    }
-}
-
-/// Whether a TCP endpoint names a host instead of giving its address.
-fn has_name(endpoint: &str) -> bool {
-    endpoint.strip_prefix("tcp://").is_none_or(|rest| {
-        let host = rest.rsplit_once(';').map_or(rest, |(_, host)| host);
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-        host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_millis(300) };
-
-    fn event(kind: MonitorEventKind, endpoint: &str) -> MonitorEvent {
-        MonitorEvent { kind, endpoint: endpoint.into() }
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
-    #[test]
-    fn live_peers_are_those_whose_handshake_succeeded() {
-        let counters = ConnectionCounters::default();
-        let mut tracker = PeerTracker::new(&[], BACKOFF);
-        let now = Instant::now();
-        let mut apply = |kind| {
-            tracker.apply(&event(kind, "tcp://127.0.0.1:1"), &counters, now);
-            tracker.live()
+    /// A handshake failed, and libzmq said how.
+    pub fn failed(&mut self, kind: MonitorEventKind, now: Instant, outputs: &mut Vec<Output>) {
+        self.has_failed = true;
+        let is_late = match self.phase {
+            Phase::Handshaking { since, .. } => now.saturating_duration_since(since) + LATE >= self.handshake_timeout,
+            Phase::Down | Phase::Ready { .. } => false,
         };
-        assert_eq!(apply(MonitorEventKind::Accepted { fd: 5 }), 0);
-        assert_eq!(apply(MonitorEventKind::HandshakeSucceeded), 1);
-        assert_eq!(apply(MonitorEventKind::Accepted { fd: 6 }), 1);
-        assert_eq!(apply(MonitorEventKind::HandshakeFailedAuth(400)), 1);
-        assert_eq!(apply(MonitorEventKind::Disconnected { fd: 6 }), 1, "that one had never been live");
-        assert_eq!(apply(MonitorEventKind::Accepted { fd: 6 }), 1);
-        assert_eq!(apply(MonitorEventKind::Disconnected { fd: 6 }), 1, "nor this one");
-        assert_eq!(apply(MonitorEventKind::Disconnected { fd: 5 }), 0);
-        assert_eq!(apply(MonitorEventKind::Disconnected { fd: -1 }), 0);
-        assert_eq!(counters.handshakes_failed_auth.get(), 1);
-        assert_eq!(counters.closed.get(), 4);
+        let refusal = match kind {
+            // libzmq does not say that the time was over (stream_engine_base.cpp `timer_event`).
+            MonitorEventKind::HandshakeFailedNoDetail(_) if is_late => Refusal::NoAnswer,
+            _ => Refusal::of(kind, self.is_curve_client),
+        };
+        // libzmq connects again by itself after a connection that broke off.
+        if !matches!(kind, MonitorEventKind::HandshakeFailedNoDetail(_)) {
+            self.schedule(now);
+        }
+        self.refuse(refusal, now, outputs);
     }
 
-    #[test]
-    fn a_refused_connection_is_tried_again_with_growing_pauses() {
-        let counters = ConnectionCounters::default();
-        let endpoints = ["tcp://127.0.0.1:1".to_owned(), "tcp://127.0.0.1:2".to_owned()];
-        let mut tracker = PeerTracker::new(&endpoints, BACKOFF);
-        let now = Instant::now();
-        for expected in [100, 200, 300, 300] {
-            let told = tracker.apply(&event(MonitorEventKind::HandshakeFailedAuth(400), &endpoints[1]), &counters, now);
-            assert!(matches!(told, Some(PeerEvent::Failed { is_refusal: true, is_ours: true, .. })));
-            assert_eq!(tracker.retries[0].due, None, "the other endpoint is left alone");
-            assert_eq!(tracker.retries[1].due, Some(now + Duration::from_millis(expected)));
-            tracker.retries[1].due = None;
+    fn refuse(&mut self, refusal: Refusal, now: Instant, outputs: &mut Vec<Output>) {
+        self.probe_at = Some(now + self.timing.probe_every);
+        self.change(State::Refused(refusal), outputs);
+        self.report(now, outputs);
+    }
+
+    /// Its connection ended.
+    pub fn ended(&mut self, now: Instant, outputs: &mut Vec<Output>) {
+        let ready_since = if let Phase::Ready { since, .. } = self.phase { Some(since) } else { None };
+        self.phase = Phase::Down;
+        if ready_since.is_some_and(|since| now.saturating_duration_since(since) >= LASTING) {
+            self.pause = self.timing.backoff.first;
+        }
+        if ready_since.is_some() {
+            self.away_since = now;
+            self.probe_at = Some(now + self.timing.probe_after);
+            self.resolve_at = matches!(self.address, Address::Tcp { host: Host::Name(_), .. })
+                .then(|| now + self.timing.probe_after.max(Duration::from_secs(1)));
+            self.change(State::Lost, outputs);
+        } else if !self.has_failed {
+            self.refuse(Refusal::NotOurs, now, outputs);
+        } else if self.resolve_at.is_none() && matches!(self.address, Address::Tcp { host: Host::Name(_), .. }) {
+            self.resolve_at = Some(now + RESOLVE_EVERY);
+        }
+        if self.reconnect_at.is_none() {
+            self.reconnect_at = Some(now + self.pause.max(LIBZMQ_REPORTS_WITHIN));
+            self.lengthen_pause();
         }
     }
 
-    #[test]
-    fn a_connection_that_libzmq_gives_up_without_a_word_is_tried_again() {
-        let counters = ConnectionCounters::default();
-        let endpoints = ["tcp://127.0.0.1:1".to_owned()];
-        let mut tracker = PeerTracker::new(&endpoints, BACKOFF);
-        let now = Instant::now();
-        let mut apply = |kind| {
-            tracker.apply(&event(kind, &endpoints[0]), &counters, now);
-            tracker.retries[0].due.is_some()
-        };
-        assert!(!apply(MonitorEventKind::Connected { fd: 5 }));
-        assert!(!apply(MonitorEventKind::HandshakeSucceeded));
-        assert!(apply(MonitorEventKind::Disconnected { fd: 5 }));
-        assert!(!apply(MonitorEventKind::ConnectRetried { interval_ms: 100 }), "libzmq tries again itself");
+    /// The peer was cut off for a frame over the limit.
+    pub fn was_oversize(&mut self, outputs: &mut Vec<Output>) {
+        if !self.is_ready() {
+            self.change(State::Oversize, outputs);
+        }
     }
 
-    #[test]
-    fn an_event_with_a_resolved_address_is_about_a_host_name() {
-        assert!(has_name("tcp://logs.example.com:5555") && has_name("tcp://127.0.0.1:0;logs:5555"));
-        assert!(!has_name("tcp://127.0.0.1:5555") && !has_name("tcp://[::1]:5555"));
-        let counters = ConnectionCounters::default();
-        let endpoints = ["tcp://logs.example.com:5555".to_owned(), "tcp://192.0.2.1:5555".to_owned()];
-        let mut tracker = PeerTracker::new(&endpoints, BACKOFF);
-        let kind = MonitorEventKind::HandshakeFailedProtocol(0);
-        tracker.apply(&event(kind, "tcp://198.51.100.7:5555"), &counters, Instant::now());
-        assert!(tracker.retries[0].due.is_some() && tracker.retries[1].due.is_none());
+    fn schedule(&mut self, now: Instant) {
+        if self.reconnect_at.is_none() {
+            self.reconnect_at = Some(now + self.pause);
+            self.lengthen_pause();
+        }
     }
+
+    fn lengthen_pause(&mut self) {
+        self.pause = (self.pause * 2).min(self.timing.backoff.longest);
+    }
+
+    /// The owner could not connect.
+    pub fn connect_failed(&mut self, reason: &str, now: Instant, outputs: &mut Vec<Output>) {
+        self.target = None;
+        self.change(State::Unreachable(Some(Obstacle::Here(reason.to_owned()))), outputs);
+        self.report(now, outputs);
+        self.schedule(now);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant, outputs: &mut Vec<Output>) {
+        if let Some(at) = self.reconnect_at.filter(|at| *at <= now) {
+            if now.saturating_duration_since(at) > LATE {
+                self.reconnect_at = Some(now + LIBZMQ_REPORTS_WITHIN);
+            } else {
+                self.reconnect_at = None;
+                match self.target.clone().or_else(|| self.literal_target()) {
+                    Some(target) => self.aim(target, outputs),
+                    None => self.resolve(outputs),
+                }
+            }
+        }
+        if self.is_ready() {
+            return;
+        }
+        if self.resolve_at.is_some_and(|at| at <= now) {
+            self.resolve(outputs);
+        }
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe_at = None;
+            if !std::mem::replace(&mut self.is_probing, true) {
+                outputs.push(Output::Probe);
+            }
+        }
+        self.report(now, outputs);
+    }
+
+    /// When the present state is told; `None` where there is nothing to tell, or it has been told.
+    fn report_at(&self) -> Option<Instant> {
+        let at = match self.state {
+            State::Refused(_) | State::Unreachable(Some(Obstacle::Here(_))) => self.away_since,
+            State::Unreachable(_) => self.away_since + self.timing.report_after,
+            _ => return None,
+        };
+        (!self.is_ready() && !self.told.contains(&self.state)).then_some(at)
+    }
+
+    /// Tells that there is no connection: a refusal or a fault of this host's at once, anything else when there has been none for long enough.
+    fn report(&mut self, now: Instant, outputs: &mut Vec<Output>) {
+        if self.report_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let since = now.saturating_duration_since(self.away_since);
+        self.told.push(self.state.clone());
+        outputs.push(Output::Tell(LinkEvent::Away { name: Arc::clone(&self.name), state: self.state.clone(), since }));
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        let waits = if self.is_ready() { [None; 2] } else { [self.resolve_at, self.probe_at] };
+        [self.reconnect_at, self.report_at()].into_iter().chain(waits).flatten().min()
+    }
+
+    fn change(&mut self, state: State, outputs: &mut Vec<Output>) {
+        if self.state != state {
+            self.state = state.clone();
+            outputs.push(Output::Tell(LinkEvent::Changed {
+                endpoint: self.number,
+                name: Arc::clone(&self.name),
+                state,
+            }));
+        }
+    }
+}
+
+/// The address in an endpoint of libzmq's, a mapped IPv4 address as IPv4 and without a zone.
+fn parse_reported(text: &str) -> Option<SocketAddr> {
+    let rest = text.strip_prefix("tcp://")?;
+    let rest = rest.rsplit_once(';').map_or(rest, |(_, address)| address);
+    let (host, port) = rest.rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    let host = host.split_once('%').map_or(host, |(host, _)| host);
+    Some(SocketAddr::new(host.parse::<IpAddr>().ok()?.to_canonical(), port.parse().ok()?))
 }

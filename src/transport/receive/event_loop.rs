@@ -1,54 +1,71 @@
 //! The thread that owns an input's socket.
 //!
 //! Per wake-up it drains what has arrived, up to a bound, and flushes once. It never waits but in `zmq_poll` and inside
-//! the intake's own flush, so a stop is noticed at once.
+//! the intake's own flush, so a stop is noticed at once. While a full queue holds it up, the driver goes on watching the
+//! socket's connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sys::zmq::{Context, DONTWAIT, Message, POLLIN, PollItem, poll};
+use crate::curve::keys::PublicKey;
+use crate::sys::zmq::{DONTWAIT, Message, POLLIN, PollItem, poll};
 use crate::transport::counters::{ConnectionCounters, ReceiverCounters};
-use crate::transport::link::command::{Control, Order, Steered};
-use crate::transport::link::reconnect::{PeerEvent, PeerTracker};
+use crate::transport::link::command::Commands;
+use crate::transport::link::driver::shown_by;
+use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
 use crate::transport::socket::listening::Listener;
-use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan};
+use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};
 use crate::transport::wire::framing::Framing;
 
-/// What a receiver shares with those who steer it.
-#[derive(Debug, Default)]
+/// What a receiver shares with its owner and with the driver.
 pub struct ReceiverShared {
-    /// Its orders.
-    pub control: Control,
+    /// Its commands.
+    pub commands: Commands,
     /// What it counts.
     pub counters: ReceiverCounters,
+    report: LinkReport,
 }
 
-impl Steered for ReceiverShared {
-    fn control(&self) -> &Control {
-        &self.control
+impl ReceiverShared {
+    /// Shared parts of a receiver whose connections report here.
+    #[must_use]
+    pub fn new(report: LinkReport) -> Self {
+        Self { commands: Commands::default(), counters: ReceiverCounters::default(), report }
     }
+}
 
+impl std::fmt::Debug for ReceiverShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceiverShared")
+    }
+}
+
+impl LinkOwner for ReceiverShared {
     fn connections(&self) -> &ConnectionCounters {
         &self.counters.connections
+    }
+
+    fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        (self.report)(event);
     }
 }
 
 /// What a receiver tells.
 #[derive(Debug)]
 pub enum ReceiverEvent<'a> {
-    /// The socket or an endpoint cannot be opened; it is tried again.
+    /// The socket or a listener cannot be opened.
     OpenFailed(&'a OpenError),
-    /// The socket is open, with these endpoints bound and connected.
-    Opened(&'a [String], &'a [String]),
-    /// Endpoints that had failed are open now.
+    /// What had failed is open now.
     Recovered,
-    /// A peer came, went or was refused.
-    Peer(PeerEvent),
     /// A message with too many frames was dropped.
     TooManyFrames(usize),
 }
 
-/// Whoever takes the records; called in the receiver's thread.
+/// Takes the records; called in the receiver's thread.
 pub trait Intake {
     /// One log record. `carrier` is the frame it came in, for the connection's properties. `false`: it was not taken.
     fn record(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8]) -> bool;
@@ -58,10 +75,10 @@ pub trait Intake {
     fn tell(&mut self, event: ReceiverEvent<'_>);
 }
 
-/// See the module's text.
+/// Everything an input's thread needs.
 pub struct Receiver<I> {
-    /// The context of the module.
-    pub context: Context,
+    /// The context of the module and the driver.
+    pub surroundings: Surroundings,
     /// How to open the socket.
     pub plan: SocketPlan,
     /// What is bound already.
@@ -74,146 +91,125 @@ pub struct Receiver<I> {
     pub shared: Arc<ReceiverShared>,
     /// Whether the connections' keys must be known, because they may be revoked.
     pub tracks_keys: bool,
-    /// Who takes the records.
+    /// Takes the records.
     pub intake: I,
 }
 
-/// Messages drained per wake-up before events and the stop are looked at again.
+/// Messages drained per wake-up before commands and the stop are looked at again.
 const DRAIN: usize = 1024;
-/// How often failed endpoints are tried again.
+/// How often failed listeners, or the whole socket, are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long the drain at the stop may take: the host waits a second for all its inputs.
 const LAST_DRAIN: Duration = Duration::from_millis(500);
 
+/// What the thread knows besides its socket.
+struct Progress {
+    frames: Frames,
+    /// The next try of what failed; `None` where trying again cannot help.
+    retry_at: Option<Instant>,
+    has_failed: bool,
+    /// What the last message showed, and the link's generation then: mostly the next one shows the same.
+    last: Option<(u64, i32, PublicKey)>,
+}
+
 impl<I: Intake> Receiver<I> {
     /// Runs until it is told to stop, and then passes on what libzmq still has.
     pub fn run(mut self) {
-        let Some(mut open) = self.open() else { return };
-        self.intake.tell(ReceiverEvent::Opened(&open.bound, &open.connected));
-        let mut frames = Frames::new(self.max_frames);
-        let mut peers = self.track(&open);
-        let mut retry_at = Instant::now() + RETRY;
-        while !self.shared.control.is_stopping() {
-            self.look_around(&mut open, &mut peers, &mut retry_at);
-            if self.drain(&open, &mut peers, &mut frames, DRAIN) == 0 {
-                self.sleep(&open, &peers, retry_at);
+        let frames = Frames::new(self.max_frames);
+        let mut progress = Progress { frames, retry_at: Some(Instant::now()), has_failed: false, last: None };
+        let mut open: Option<OpenSocket> = None;
+        while !self.shared.commands.is_stopping() {
+            self.obey(&mut open, &mut progress);
+            self.try_failed(&mut open, &mut progress);
+            let has_received = open.as_ref().is_some_and(|open| self.drain(open, &mut progress, DRAIN) > 0);
+            if !has_received {
+                self.sleep(open.as_ref(), &progress);
             }
         }
-        // Sessions end at once; what is in libzmq's pipes stays readable.
-        peers.stop_watching();
+        if let Some(open) = &mut open {
+            self.finish(open, &mut progress);
+        }
+    }
+
+    /// Ends the connections at once; what is in libzmq's pipes stays readable, and is passed on.
+    fn finish(&mut self, open: &mut OpenSocket, progress: &mut Progress) {
         open.detach();
         let deadline = Instant::now() + LAST_DRAIN;
-        while self.drain(&open, &mut peers, &mut frames, DRAIN) > 0 && Instant::now() < deadline {}
+        while self.drain(open, progress, DRAIN) > 0 && Instant::now() < deadline {}
     }
 
-    fn track(&self, open: &OpenSocket) -> PeerTracker {
-        let has_heartbeats = self.plan.options.heartbeat_interval.is_some();
-        PeerTracker::new(&open.connected, self.plan.backoff()).watching_for_oversize(has_heartbeats)
+    fn obey(&mut self, open: &mut Option<OpenSocket>, progress: &mut Progress) {
+        let commands = self.shared.commands.take();
+        if commands.is_empty() {
+            return;
+        }
+        let keys = match open.as_mut() {
+            Some(socket) => socket.obey(&self.plan, commands),
+            None => OpenSocket::keys_in(commands),
+        };
+        let Some(security) = keys else { return };
+        self.plan.security = security;
+        if let Some(mut old) = open.take() {
+            self.finish(&mut old, progress);
+        }
+        progress.retry_at = Some(Instant::now());
     }
 
-    fn open(&mut self) -> Option<OpenSocket> {
-        let mut has_told = false;
-        while !self.shared.control.is_stopping() {
-            match OpenSocket::open(&self.context, &self.plan, &mut self.listeners) {
-                Ok((open, errors)) => {
-                    for error in &errors {
-                        self.intake.tell(ReceiverEvent::OpenFailed(error));
-                    }
-                    return Some(open);
+    /// Opens the socket, or what of it failed, when that is due.
+    fn try_failed(&mut self, open: &mut Option<OpenSocket>, progress: &mut Progress) {
+        if progress.retry_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        progress.retry_at = Some(Instant::now() + RETRY);
+        let errors = match open {
+            Some(open) => open.retry(&self.plan, &mut self.listeners),
+            None => match OpenSocket::open(
+                &self.surroundings,
+                &self.plan,
+                &mut self.listeners,
+                Arc::clone(&self.shared) as _,
+            ) {
+                Ok((opened, errors)) => {
+                    *open = Some(opened);
+                    errors
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut has_told, true) {
-                        self.intake.tell(ReceiverEvent::OpenFailed(&error));
+                    if error.is_permanent() {
+                        progress.retry_at = None;
                     }
+                    vec![error]
                 }
-            }
-            let _ =
-                poll(&mut [PollItem::descriptor(self.shared.control.descriptor(), POLLIN)], RETRY.as_millis() as i64);
+            },
+        };
+        for error in &errors {
+            self.intake.tell(ReceiverEvent::OpenFailed(error));
         }
-        None
-    }
-
-    fn look_around(&mut self, open: &mut OpenSocket, peers: &mut PeerTracker, retry_at: &mut Instant) {
-        let intake = &mut self.intake;
-        let counters = &self.shared.counters;
-        let connections = &counters.connections;
-        peers.update(&mut open.monitor, connections, |event| {
-            if matches!(event, PeerEvent::Oversize { .. }) {
-                counters.oversize.increment();
-            }
-            intake.tell(ReceiverEvent::Peer(event));
-        });
-        peers.reconnect_due(&open.socket, connections);
-        for order in self.shared.control.take_orders() {
-            self.obey(open, peers, order);
-        }
-        if open.has_failed_endpoints() && Instant::now() >= *retry_at {
-            *retry_at = Instant::now() + RETRY;
-            let _still_failing = open.retry(&self.plan, &mut self.listeners);
-            if !open.has_failed_endpoints() {
+        if errors.is_empty() {
+            progress.retry_at = None;
+            if progress.has_failed {
                 self.intake.tell(ReceiverEvent::Recovered);
             }
         }
+        progress.has_failed = !errors.is_empty();
     }
 
-    fn obey(&mut self, open: &mut OpenSocket, peers: &mut PeerTracker, order: Order) {
-        match order {
-            Order::Revoke(revoked) => {
-                let ended = peers.connections.revoke(&revoked);
-                self.shared.counters.connections.revoked.add(ended as u64);
-            }
-            Order::Readmit(key) => peers.connections.readmit(&key),
-            Order::Rekey(security) => {
-                self.plan.security = security;
-                self.reopen(open, peers);
-            }
-        }
-    }
-
-    /// Opens the socket anew; what has arrived is passed on first.
-    fn reopen(&mut self, open: &mut OpenSocket, peers: &mut PeerTracker) {
-        peers.stop_watching();
-        open.detach();
-        let mut frames = Frames::new(self.max_frames);
-        let deadline = Instant::now() + LAST_DRAIN;
-        while self.drain(open, peers, &mut frames, DRAIN) > 0 && Instant::now() < deadline {}
-        match OpenSocket::open(&self.context, &self.plan, &mut self.listeners) {
-            Ok((anew, errors)) => {
-                for error in &errors {
-                    self.intake.tell(ReceiverEvent::OpenFailed(error));
-                }
-                *open = anew;
-                *peers = self.track(open);
-                self.shared.counters.connections.active.set(0);
-            }
-            Err(error) => self.intake.tell(ReceiverEvent::OpenFailed(&error)),
-        }
-    }
-
-    fn sleep(&self, open: &OpenSocket, peers: &PeerTracker, retry_at: Instant) {
-        let mut longest = peers.until_due();
-        if open.has_failed_endpoints() {
-            let retry = retry_at.saturating_duration_since(Instant::now());
-            longest = Some(longest.map_or(retry, |due| due.min(retry)));
-        }
-        let mut items = [
-            PollItem::descriptor(self.shared.control.descriptor(), POLLIN),
-            PollItem::socket(open.monitor.socket(), POLLIN),
-            PollItem::socket(&open.socket, POLLIN),
-        ];
-        let _ = poll(&mut items, longest.map_or(-1, |due| due.as_millis() as i64 + 1));
-        self.shared.control.clear();
+    fn sleep(&self, open: Option<&OpenSocket>, progress: &Progress) {
+        let wait = progress.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let mut items = vec![PollItem::descriptor(self.shared.commands.descriptor(), POLLIN)];
+        items.extend(open.map(|open| PollItem::socket(&open.socket, POLLIN)));
+        let _ = poll(&mut items, wait.map_or(-1, |wait| wait.as_millis() as i64 + 1));
+        self.shared.commands.clear();
     }
 
     /// Receives and passes on at most `most` messages; returns how many there were.
-    fn drain(&mut self, open: &OpenSocket, peers: &mut PeerTracker, frames: &mut Frames, most: usize) -> usize {
+    fn drain(&mut self, open: &OpenSocket, progress: &mut Progress, most: usize) -> usize {
         let mut count = 0;
-        while count < most && frames.receive(open) {
+        while count < most && progress.frames.receive(open) {
             count += 1;
-            if self.tracks_keys && frames.last().is_some_and(|frame| peers.connections.note(frame)) {
-                self.shared.counters.connections.revoked.increment();
+            if self.tracks_keys {
+                progress.note(open);
             }
-            self.take(frames);
+            self.take(&progress.frames);
         }
         if count > 0 {
             self.intake.flush();
@@ -247,6 +243,18 @@ impl<I: Intake> Receiver<I> {
             if !is_valid {
                 counters.frames_rejected.increment();
             }
+        }
+    }
+}
+
+impl Progress {
+    /// Lets the driver know by which connection the message came.
+    fn note(&mut self, open: &OpenSocket) {
+        let Some((descriptor, key)) = self.frames.last().and_then(shown_by) else { return };
+        let now = (open.link.generation(), descriptor, key);
+        if self.last != Some(now) {
+            self.last = Some(now);
+            open.link.note(descriptor, key);
         }
     }
 }

@@ -30,9 +30,9 @@ impl Outcome {
     }
 }
 
-/// See the module's text.
+/// See the head of this file.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Accounting {
     bytes: u64,
     copies: u64,
     sent: u64,
@@ -48,7 +48,7 @@ pub(super) struct Tally {
     any_refused: bool,
 }
 
-impl Tally {
+impl Accounting {
     /// A frame was dealt with. A log message that somebody lost is not counted as sent.
     pub(super) fn add(&mut self, frame: &Frame, outcome: Outcome) {
         let length = frame.length;
@@ -107,23 +107,23 @@ mod tests {
 
     #[test]
     fn every_log_message_is_counted_once_whatever_became_of_its_copies() {
-        let feed = Feed::new(SendQueue::new(Limits { messages: 10, bytes: 10 }));
-        let mut tally = Tally::default();
+        let feed = Feed::new(SendQueue::new(Limits { messages: 10, bytes: 10 }), Box::new(|_| {}));
+        let mut accounting = Accounting::default();
         // Two topics with a frame of their own: nobody wants the first, the second goes out.
-        tally.add(&frame(true, 0, 3), Outcome::NoSubscriber);
-        tally.add(&frame(false, 0, 9), Outcome::NoSubscriber);
-        tally.add(&frame(true, 0, 3), Outcome::Sent);
-        tally.add(&frame(false, 1, 9), Outcome::Sent);
+        accounting.add(&frame(true, 0, 3), Outcome::NoSubscriber);
+        accounting.add(&frame(false, 0, 9), Outcome::NoSubscriber);
+        accounting.add(&frame(true, 0, 3), Outcome::Sent);
+        accounting.add(&frame(false, 1, 9), Outcome::Sent);
         // Somebody loses the first copy.
-        tally.add(&frame(false, 0, 9), Outcome::Lossy);
-        tally.add(&frame(false, 1, 9), Outcome::Sent);
+        accounting.add(&frame(false, 0, 9), Outcome::Lossy);
+        accounting.add(&frame(false, 1, 9), Outcome::Sent);
         // Nobody wants either; libzmq refuses one; nobody has room; a packed frame.
-        tally.add(&frame(false, 1, 9), Outcome::NoSubscriber);
-        tally.add(&frame(false, 1, 9), Outcome::Refused);
-        tally.add(&frame(false, 1, 9), Outcome::Dropped);
-        tally.add(&frame(false, 7, 90), Outcome::Sent);
-        tally.flush(&feed);
-        tally.flush(&feed);
+        accounting.add(&frame(false, 1, 9), Outcome::NoSubscriber);
+        accounting.add(&frame(false, 1, 9), Outcome::Refused);
+        accounting.add(&frame(false, 1, 9), Outcome::Dropped);
+        accounting.add(&frame(false, 7, 90), Outcome::Sent);
+        accounting.flush(&feed);
+        accounting.flush(&feed);
         let counters = &feed.counters;
         assert_eq!((counters.sent.get(), counters.copies.get(), counters.bytes.get()), (8, 4, 120));
         assert_eq!((counters.dropped_no_subscriber.get(), counters.dropped_slow_subscriber.get()), (1, 2));

@@ -1,18 +1,23 @@
 //! What the sender's thread does between opening its socket and closing it.
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::accounting::{Outcome, Tally};
+use super::accounting::{Accounting, Outcome};
 use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
-use crate::transport::link::command::Order;
-use crate::transport::link::reconnect::PeerTracker;
+use crate::transport::link::driver::shown_by;
 use crate::transport::send::batch::{Batch, Frame};
 use crate::transport::send::subscriptions::{Change, Subscriptions};
 use crate::transport::socket::open::OpenSocket;
 use crate::transport::socket::socket_type::SocketType;
+
+/// Subscriptions read before something else gets its turn: a subscriber that repeats itself must not hold up the others.
+const SUBSCRIPTIONS: usize = 256;
+/// libzmq takes a connection that has ended out of a listening socket within this.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// How long a frame has waited for room without any progress.
 struct Waiting {
@@ -34,11 +39,14 @@ impl Waiting {
 }
 
 /// What the sender knows while it works.
-pub(super) struct Work {
-    peers: PeerTracker,
+pub(super) struct EventLoop {
     subscriptions: Subscriptions,
     received: Message,
-    retry_at: Instant,
+    /// The next try of what failed; `None` where trying again cannot help, or nothing has failed.
+    retry_at: Option<Instant>,
+    has_failed: bool,
+    /// When to judge again whether the queue is open: an accepted connection has ended a moment ago.
+    judge_at: Option<Instant>,
     /// Whether the next frame begins a ZeroMQ message.
     is_first: bool,
     /// What became of a ZeroMQ message whose first frame did not go out, until its last frame.
@@ -46,9 +54,17 @@ pub(super) struct Work {
     /// Since when a full subscriber has been waited for in vain.
     lossy_since: Option<Instant>,
     is_publisher: bool,
-    /// It sees who listens to what; RADIO does not.
+    /// It sees its subscriptions; RADIO does not.
     has_subscriptions: bool,
-    tally: Tally,
+    accounting: Accounting,
+}
+
+/// What the thread does next.
+pub(super) enum Next {
+    /// There is something to do now.
+    Turn,
+    /// Nothing until one of these.
+    Sleep(Sleep),
 }
 
 /// How far a batch came.
@@ -62,16 +78,16 @@ pub(super) enum Reached {
     Deadline,
 }
 
-/// See [`Work::prepare_sleep`].
+/// See [`EventLoop::prepare_sleep`].
 pub(super) struct Sleep {
-    descriptors: [Option<i32>; 2],
+    descriptor: Option<RawFd>,
     longest: Option<Duration>,
 }
 
 impl Sleep {
     /// What to poll, besides `waker`.
     pub(super) fn items(&self, waker: RawFd) -> Vec<PollItem<'static>> {
-        let descriptors = self.descriptors.iter().flatten().copied().chain([waker]);
+        let descriptors = self.descriptor.into_iter().chain([waker]);
         descriptors.map(|descriptor| PollItem::descriptor(descriptor, POLLIN)).collect()
     }
 
@@ -92,98 +108,131 @@ fn has_room(open: &OpenSocket) -> bool {
     has_events(&open.socket, POLLOUT)
 }
 
-impl Work {
-    pub(super) fn new<E>(sender: &Sender<E>, open: &OpenSocket) -> Self {
+impl EventLoop {
+    pub(super) fn new(socket_type: SocketType) -> Self {
         Self {
-            peers: PeerTracker::new(&open.connected, sender.plan.backoff()),
             subscriptions: Subscriptions::default(),
             received: Message::new(),
-            retry_at: Instant::now() + RETRY,
+            retry_at: Some(Instant::now()),
+            has_failed: false,
+            judge_at: None,
             is_first: true,
             skipped: None,
             lossy_since: None,
-            is_publisher: sender.plan.socket_type.is_publisher(),
-            has_subscriptions: sender.plan.socket_type == SocketType::Pub,
-            tally: Tally::default(),
+            is_publisher: socket_type.is_publisher(),
+            has_subscriptions: socket_type == SocketType::Pub,
+            accounting: Accounting::default(),
         }
     }
 
     /// Opens the queue while messages have somewhere to go: a publisher needs an endpoint, everybody else a peer.
-    pub(super) fn admit<E>(&self, sender: &Sender<E>, open: &OpenSocket) {
-        let is_open = if self.is_publisher {
-            !open.bound.is_empty() || !open.connected.is_empty()
-        } else {
-            self.peers.live() > 0 || (open.connected.is_empty() && has_room(open))
+    fn judge<E>(&mut self, sender: &Sender<E>, open: Option<&OpenSocket>) {
+        self.judge_at = None;
+        sender.feed.must_judge.store(false, Ordering::Release);
+        let queue = &sender.feed.queue;
+        let Some(open) = open else {
+            queue.set_admitting(false);
+            return;
         };
-        sender.feed.queue.set_admitting(is_open);
-    }
-
-    /// Takes in what the monitor and the subscribers have to say, and does what is due.
-    pub(super) fn look_around<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut OpenSocket) {
-        let before = self.peers.live();
-        let events = &sender.events;
-        let connections = &sender.feed.counters.connections;
-        self.peers.update(&mut open.monitor, connections, |event| events.tell(SenderEvent::Peer(event)));
-        self.peers.reconnect_due(&open.socket, connections);
-        self.hear_subscribers(sender, open);
-        for order in sender.feed.control.take_orders() {
-            self.obey(sender, open, order);
-        }
-        if open.has_failed_endpoints() && Instant::now() >= self.retry_at {
-            self.retry_at = Instant::now() + RETRY;
-            let _still_failing = open.retry(&sender.plan, &mut sender.listeners);
-            if !open.has_failed_endpoints() {
-                sender.events.tell(SenderEvent::Recovered);
-            }
-            self.admit(sender, open);
-        }
-        if (before == 0) != (self.peers.live() == 0) {
-            self.admit(sender, open);
-        }
-    }
-
-    fn obey<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut OpenSocket, order: Order) {
-        match order {
-            Order::Revoke(revoked) => {
-                let ended = self.peers.connections.revoke(&revoked);
-                sender.feed.counters.connections.revoked.add(ended as u64);
-            }
-            Order::Readmit(key) => self.peers.connections.readmit(&key),
-            Order::Rekey(security) => {
-                sender.plan.security = security;
-                self.reopen(sender, open);
-            }
-        }
-    }
-
-    /// Opens the socket anew. What libzmq still has for its peers gets a second to leave.
-    fn reopen<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut OpenSocket) {
-        let _ = open.socket.set_int(option::LINGER, REOPEN_LINGER.as_millis() as i32);
-        open.detach();
-        match OpenSocket::open(&sender.context, &sender.plan, &mut sender.listeners) {
-            Ok((anew, errors)) => {
-                for error in &errors {
-                    sender.events.tell(SenderEvent::OpenFailed(error));
-                }
-                *open = anew;
-                self.peers = PeerTracker::new(&open.connected, sender.plan.backoff());
-                self.subscriptions = Subscriptions::default();
-                sender.feed.counters.connections.active.set(0);
-                sender.feed.counters.subscriptions_active.set(0);
-                self.admit(sender, open);
-            }
-            Err(error) => sender.events.tell(SenderEvent::OpenFailed(&error)),
-        }
-    }
-
-    /// Takes in who has begun and who has ended to listen.
-    pub(super) fn hear_subscribers<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) {
-        if !self.has_subscriptions {
+        if self.is_publisher {
+            queue.set_admitting(!open.bound.is_empty() || !open.only_listens());
             return;
         }
-        while open.socket.receive(&mut self.received, DONTWAIT).is_ok() {
-            if self.peers.connections.note(&self.received) {
-                sender.feed.counters.connections.revoked.increment();
+        let is_settled = !open.link.accepted_ended_within(SETTLING);
+        open.link.with_ready(|ready| {
+            queue.set_admitting(ready > 0 || (open.only_listens() && is_settled && has_room(open)));
+            if ready == 0 && open.only_listens() && !is_settled {
+                self.judge_at = Some(Instant::now() + SETTLING);
+            }
+        });
+    }
+
+    /// Does what others want, and what is due.
+    pub(super) fn turn<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut Option<OpenSocket>) {
+        let commands = sender.feed.commands.take();
+        if !commands.is_empty() {
+            let keys = match open.as_mut() {
+                Some(socket) => socket.obey(&sender.plan, commands),
+                None => OpenSocket::keys_in(commands),
+            };
+            if let Some(security) = keys {
+                sender.plan.security = security;
+                self.close(sender, open);
+            }
+        }
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.try_failed(sender, open);
+        }
+        self.read_subscriptions(sender, open.as_ref());
+        let is_due = self.judge_at.is_some_and(|at| at <= Instant::now());
+        if is_due || sender.feed.must_judge.load(Ordering::Acquire) {
+            self.judge(sender, open.as_ref());
+        }
+    }
+
+    /// Closes the socket, to open it anew. What libzmq still has for its peers gets a second to leave.
+    fn close<E>(&mut self, sender: &Sender<E>, open: &mut Option<OpenSocket>) {
+        if let Some(mut old) = open.take() {
+            let _ = old.socket.set_int(option::LINGER, REOPEN_LINGER.as_millis() as i32);
+            old.detach();
+        }
+        self.subscriptions = Subscriptions::default();
+        sender.feed.counters.subscriptions_active.set(0);
+        if !std::mem::replace(&mut self.is_first, true) {
+            // libzmq drops a message whose last frame is missing.
+            self.skipped = Some(Outcome::Refused);
+        }
+        self.retry_at = Some(Instant::now());
+        self.judge(sender, None);
+    }
+
+    /// Opens the socket, or the listeners that failed.
+    fn try_failed<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut Option<OpenSocket>) {
+        self.retry_at = Some(Instant::now() + RETRY);
+        let errors = match open {
+            Some(open) => open.retry(&sender.plan, &mut sender.listeners),
+            None => {
+                let owner = Arc::clone(&sender.feed) as _;
+                match OpenSocket::open(&sender.surroundings, &sender.plan, &mut sender.listeners, owner) {
+                    Ok((opened, errors)) => {
+                        *open = Some(opened);
+                        errors
+                    }
+                    Err(error) => {
+                        if error.is_permanent() {
+                            self.retry_at = None;
+                        }
+                        vec![error]
+                    }
+                }
+            }
+        };
+        for error in &errors {
+            sender.events.tell(SenderEvent::OpenFailed(error));
+        }
+        if errors.is_empty() {
+            self.retry_at = None;
+            if self.has_failed {
+                sender.events.tell(SenderEvent::Recovered);
+            }
+        }
+        self.has_failed = !errors.is_empty();
+        self.judge(sender, open.as_ref());
+    }
+
+    /// Takes in which subscriptions began and ended; `true` where there may be more of them.
+    pub(super) fn read_subscriptions<E: SenderEvents>(
+        &mut self,
+        sender: &Sender<E>,
+        open: Option<&OpenSocket>,
+    ) -> bool {
+        let Some(open) = open.filter(|_| self.has_subscriptions) else { return false };
+        for _ in 0..SUBSCRIPTIONS {
+            if open.socket.receive(&mut self.received, DONTWAIT).is_err() {
+                return false;
+            }
+            if let Some((descriptor, key)) = shown_by(&self.received) {
+                open.link.note(descriptor, key);
             }
             let message = self.received.as_slice();
             match self.subscriptions.apply(message) {
@@ -193,47 +242,45 @@ impl Work {
             }
             sender.feed.counters.subscriptions_active.set(self.subscriptions.len() as u64);
         }
-    }
-
-    /// Whether a batch can be sent without the thread having something to see to first.
-    pub(super) fn is_unhindered<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) -> bool {
-        if self.lossy_since.is_some() {
-            return false;
-        }
-        if has_events(open.monitor.socket(), POLLIN) {
-            // Having looked has taken away what would have woken the thread.
-            sender.feed.control.wake();
-            return false;
-        }
-        self.hear_subscribers(sender, open);
         true
     }
 
-    /// What to wait for until there is something to do; `None` when there is something now.
+    /// Whether a batch can be sent without the thread having something to see to first.
+    pub(super) fn is_unhindered<E: SenderEvents>(&mut self, sender: &Sender<E>, open: Option<&OpenSocket>) -> bool {
+        let feed = &sender.feed;
+        if open.is_none() || self.lossy_since.is_some() || feed.commands.has_some() {
+            return false;
+        }
+        if self.read_subscriptions(sender, open) {
+            // Having looked has taken away what would have woken the thread.
+            feed.commands.wake();
+            return false;
+        }
+        true
+    }
+
+    /// What to wait for until there is something to do.
     ///
-    /// The sockets' own descriptors are polled, not the sockets, because others may use them meanwhile. Such a descriptor
-    /// tells only of what comes after the last look at the socket's events (zmq_getsockopt(3), `ZMQ_FD`), so that look is
-    /// taken here, and whoever sends meanwhile sees for itself what its calls have taken in.
-    pub(super) fn prepare_sleep(&self, open: &OpenSocket) -> Option<Sleep> {
+    /// The socket's own descriptor is polled, not the socket, because others may use it meanwhile. Such a descriptor tells only
+    /// of what comes after the last look at the socket's events (zmq_getsockopt(3), `ZMQ_FD`), so that look is taken here, and
+    /// a worker that sends meanwhile sees for itself what its calls have taken in.
+    pub(super) fn prepare_sleep(&self, open: Option<&OpenSocket>) -> Next {
         // DEALER and CLIENT could be sent answers: nobody reads them, so they must not keep us awake.
         let wanted = if self.has_subscriptions { POLLIN } else { 0 };
-        if has_events(open.monitor.socket(), POLLIN) || has_events(&open.socket, wanted) {
-            return None;
+        if open.is_some_and(|open| has_events(&open.socket, wanted)) {
+            return Next::Turn;
         }
-        let mut longest = self.peers.until_due();
-        if open.has_failed_endpoints() {
-            let retry = self.retry_at.saturating_duration_since(Instant::now());
-            longest = Some(longest.map_or(retry, |due| due.min(retry)));
-        }
-        let sockets = [open.monitor.socket(), &open.socket];
-        Some(Sleep { descriptors: sockets.map(|socket| socket.get_int(option::FD).ok()), longest })
+        let due = [self.retry_at, self.judge_at].into_iter().flatten().min();
+        let longest = due.map(|at| at.saturating_duration_since(Instant::now()));
+        let descriptor = open.and_then(|open| open.socket.get_int(option::FD).ok());
+        Next::Sleep(Sleep { descriptor, longest })
     }
 
     /// Sends a batch from where it was left. Without `may_wait` as far as libzmq takes it at once.
     pub(super) fn send_batch<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut OpenSocket,
+        open: &mut Option<OpenSocket>,
         batch: &mut Batch,
         may_wait: bool,
     ) -> Reached {
@@ -251,13 +298,13 @@ impl Work {
             if reached != Reached::End {
                 break;
             }
-            self.tally.add(frame, outcome);
+            self.accounting.add(frame, outcome);
             batch.left -= frame.records as usize;
             batch.next += 1;
             self.is_first = !frame.has_more;
             self.skipped = (frame.has_more && !outcome.went_out()).then_some(outcome);
         }
-        self.tally.flush(&sender.feed);
+        self.accounting.flush(&sender.feed);
         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
         reached
     }
@@ -265,7 +312,7 @@ impl Work {
     fn send_frame<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut OpenSocket,
+        open: &mut Option<OpenSocket>,
         frame: &mut Frame,
         may_wait: bool,
     ) -> Outcome {
@@ -276,7 +323,8 @@ impl Work {
             }
         }
         let flags = if frame.has_more { SNDMORE } else { 0 };
-        if self.lossy_since.is_none() && open.socket.send(&mut frame.message, flags | DONTWAIT).is_ok() {
+        let Some(socket) = open.as_ref().map(|open| &open.socket) else { return Outcome::Full };
+        if self.lossy_since.is_none() && socket.send(&mut frame.message, flags | DONTWAIT).is_ok() {
             return Outcome::Sent;
         }
         self.send_patiently(sender, open, frame, flags, may_wait)
@@ -287,14 +335,16 @@ impl Work {
     fn send_patiently<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut OpenSocket,
+        open: &mut Option<OpenSocket>,
         frame: &mut Frame,
         flags: i32,
         may_wait: bool,
     ) -> Outcome {
         let mut waiting: Option<Waiting> = None;
         loop {
-            match open.socket.send(&mut frame.message, flags | DONTWAIT) {
+            // It was closed while this frame waited.
+            let Some(socket) = open.as_ref() else { return self.skipped.unwrap_or(Outcome::Full) };
+            match socket.socket.send(&mut frame.message, flags | DONTWAIT) {
                 Ok(()) => {
                     if waiting.is_some() {
                         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
@@ -305,16 +355,16 @@ impl Work {
                 Err(error) if error.would_block() && !may_wait => return Outcome::Full,
                 Err(error) if error.would_block() => {
                     if sender.settings.on_full == OnFull::Drop {
-                        return self.send_lossy(open, frame, flags);
+                        return self.send_lossy(socket, frame, flags);
                     }
                     if self.lossy_since.is_some() {
                         self.lossy_since = Some(Instant::now());
-                        return self.send_lossy(open, frame, flags);
+                        return self.send_lossy(socket, frame, flags);
                     }
-                    self.tally.flush(&sender.feed);
+                    self.accounting.flush(&sender.feed);
                     let waiting = waiting.get_or_insert_with(Waiting::begin);
                     if self.is_publisher {
-                        self.cut_off_relapsed(sender);
+                        cut_off_relapsed(sender, socket);
                     }
                     if self.wait_for_room(sender, open, frame, flags) {
                         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
@@ -324,7 +374,9 @@ impl Work {
                         return Outcome::TooLate;
                     }
                     if self.is_publisher && waiting.is_over(sender.settings.send_timeout) {
-                        self.deal_with_stuck_subscriber(sender);
+                        if let Some(open) = open.as_ref() {
+                            self.deal_with_stuck_subscriber(sender, open);
+                        }
                         waiting.restart();
                     }
                 }
@@ -341,24 +393,22 @@ impl Work {
     fn wait_for_room<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut OpenSocket,
+        open: &mut Option<OpenSocket>,
         frame: &mut Frame,
         flags: i32,
     ) -> bool {
+        let Some(socket) = open.as_ref().map(|open| &open.socket) else { return false };
         if self.is_publisher {
-            let _ = open.socket.set_int(option::SNDTIMEO, SLICE.as_millis() as i32);
-            let is_sent = open.socket.send(&mut frame.message, flags).is_ok();
-            self.look_around(sender, open);
+            let _ = socket.set_int(option::SNDTIMEO, SLICE.as_millis() as i32);
+            let is_sent = socket.send(&mut frame.message, flags).is_ok();
+            self.turn(sender, open);
             return is_sent;
         }
-        let mut items = [
-            PollItem::socket(&open.socket, POLLOUT),
-            PollItem::socket(open.monitor.socket(), POLLIN),
-            PollItem::descriptor(sender.feed.control.descriptor(), POLLIN),
-        ];
+        let commands = &sender.feed.commands;
+        let mut items = [PollItem::socket(socket, POLLOUT), PollItem::descriptor(commands.descriptor(), POLLIN)];
         let _ = poll(&mut items, SLICE.as_millis() as i64);
-        sender.feed.control.clear();
-        self.look_around(sender, open);
+        commands.clear();
+        self.turn(sender, open);
         false
     }
 
@@ -372,15 +422,8 @@ impl Work {
         Outcome::Lossy
     }
 
-    /// A peer that was cut off and has come back gets no patience.
-    fn cut_off_relapsed<E: SenderEvents>(&mut self, sender: &Sender<E>) {
-        for address in self.peers.connections.cut_off_relapsed() {
-            sender.events.tell(SenderEvent::Relapsed { address: address.to_string() });
-        }
-    }
-
-    fn deal_with_stuck_subscriber<E: SenderEvents>(&mut self, sender: &Sender<E>) {
-        let cut = self.peers.connections.cut_off_stuck();
+    fn deal_with_stuck_subscriber<E: SenderEvents>(&mut self, sender: &Sender<E>, open: &OpenSocket) {
+        let cut = open.link.cut_off_stuck();
         if cut.is_empty() {
             self.lossy_since = Some(Instant::now());
             sender.events.tell(SenderEvent::Lossy);
@@ -395,5 +438,12 @@ impl Work {
             self.lossy_since = None;
             sender.events.tell(SenderEvent::Patient);
         }
+    }
+}
+
+/// A peer that was cut off and has come back gets no patience.
+fn cut_off_relapsed<E: SenderEvents>(sender: &Sender<E>, open: &OpenSocket) {
+    for address in open.link.cut_off_relapsed() {
+        sender.events.tell(SenderEvent::Relapsed { address: address.to_string() });
     }
 }

@@ -1,8 +1,7 @@
 //! The thread that delivers an action's batches.
 //!
-//! It takes them from the queue and hands them to libzmq, watches its peers and its subscribers, and at the end delivers
-//! what is left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's, the monitor's and the waker's
-//! descriptors; while a subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon
+//! It takes them from the queue and hands them to libzmq, keeps book of its subscribers, and at the end delivers what is
+//! left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's and the waker's descriptors; while a subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon
 //! as there is room (XPUB always polls as writable).
 //!
 //! A batch that finds the queue empty and the thread asleep need not wake it: whoever brings the batch sends it, in the
@@ -17,20 +16,20 @@ pub mod subscriptions;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::sys::zmq::{Context, POLLIN, PollItem, option, poll};
+use crate::sys::zmq::option;
 use crate::transport::counters::{ConnectionCounters, SenderCounters};
-use crate::transport::link::command::{Control, Steered};
-use crate::transport::link::reconnect::PeerEvent;
+use crate::transport::link::command::Commands;
+use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
 use crate::transport::send::batch::Batch;
 use crate::transport::send::queue::{Popped, PushError, SendQueue, Weighed};
 use crate::transport::socket::listening::Listener;
-use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan};
-use event_loop::{Reached, Work};
-use inline_send::{AtDesk, Desk, SendNow};
+use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};
+use event_loop::{EventLoop, Reached};
+use inline_send::{InlineSender, Parts, SendNow};
 
 /// What a sender does when a subscriber, or every peer, is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +54,10 @@ pub struct SenderSettings {
 /// What a sender tells.
 #[derive(Debug)]
 pub enum SenderEvent<'a> {
-    /// The socket or an endpoint cannot be opened; it is tried again.
+    /// The socket or a listener cannot be opened.
     OpenFailed(&'a OpenError),
-    /// Endpoints that had failed are open now.
+    /// What had failed is open now.
     Recovered,
-    /// A peer came, went or was refused.
-    Peer(PeerEvent),
     /// The first subscriber of a topic.
     Subscribed(&'a [u8]),
     /// The last subscriber of a topic has gone.
@@ -85,49 +82,62 @@ pub enum SenderEvent<'a> {
     Undelivered(usize),
 }
 
-/// Whoever listens to a sender; called in the sender's thread, or by whoever sends in its place.
+/// Takes what a sender tells; called in the sender's thread, or in that of a worker that sends in its place.
 pub trait SenderEvents: Send {
-    /// Something happened.
+    /// Something happened. Must not wait: the socket's lock is held.
     fn tell(&self, event: SenderEvent<'_>);
 }
 
-/// What the sender shares with those who feed it.
-#[derive(Debug)]
+/// What the sender shares with those who feed it, and with the driver.
 pub struct Feed {
     /// The queue.
     pub queue: SendQueue<Batch>,
     /// Its counters.
     pub counters: SenderCounters,
-    /// Wakes the sender and gives it orders; to be opened before it runs.
-    pub control: Control,
-    /// Successful sends so far: whoever waits sees from it whether there is progress.
+    /// Wakes the sender and gives it commands; to be opened before it runs.
+    pub commands: Commands,
+    report: LinkReport,
+    /// Successful sends so far: a worker that waits sees from it whether there is progress.
     progress: AtomicU64,
     /// When delivery ends, once a stop has begun.
     deadline: Mutex<Option<Instant>>,
     /// Where a batch can be sent at once, while the sender runs.
-    desk: OnceLock<Weak<dyn SendNow>>,
+    inline: OnceLock<Weak<dyn SendNow>>,
+    /// It takes nothing without a peer; false for publishers.
+    needs_peer: AtomicBool,
+    /// Peers came or went since the sender has last judged whether the queue is open.
+    must_judge: AtomicBool,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Feed")
+    }
 }
 
 impl Feed {
-    /// A feed whose queue is shut until the sender opens it.
+    /// A feed whose queue is shut until the sender opens it, and whose connections report here.
     #[must_use]
-    pub fn new(queue: SendQueue<Batch>) -> Self {
+    pub fn new(queue: SendQueue<Batch>, report: LinkReport) -> Self {
         queue.set_admitting(false);
         Self {
             queue,
             counters: SenderCounters::default(),
-            control: Control::default(),
+            commands: Commands::default(),
+            report,
             progress: AtomicU64::new(0),
             deadline: Mutex::new(None),
-            desk: OnceLock::new(),
+            inline: OnceLock::new(),
+            needs_peer: AtomicBool::new(true),
+            must_judge: AtomicBool::new(true),
         }
     }
 
     /// Accepts a batch: sends it where nothing is before it, or puts it into the queue. Never waits.
     pub fn offer(&self, batch: Batch) -> Result<(), PushError<Batch>> {
-        let desk = self.desk.get().and_then(Weak::upgrade);
-        let batch = match desk {
-            Some(desk) => match desk.send_now(batch) {
+        let inline = self.inline.get().and_then(Weak::upgrade);
+        let batch = match inline {
+            Some(inline) => match inline.send_now(batch) {
                 Ok(()) => return Ok(()),
                 Err(batch) => batch,
             },
@@ -137,7 +147,7 @@ impl Feed {
         let must_wake = self.queue.push(batch)?;
         self.note_accepted(messages);
         if must_wake {
-            self.control.wake();
+            self.commands.wake();
         }
         Ok(())
     }
@@ -159,7 +169,7 @@ impl Feed {
     pub fn close(&self, deadline: Instant) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
         self.queue.close();
-        self.control.wake();
+        self.commands.wake();
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -167,13 +177,26 @@ impl Feed {
     }
 }
 
-impl Steered for Feed {
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
+impl LinkOwner for Feed {
     fn connections(&self) -> &ConnectionCounters {
         &self.counters.connections
+    }
+
+    fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        (self.report)(event);
+    }
+
+    /// Without a peer the queue is shut at once; whether it is open is for the sender to judge.
+    fn ready_changed(&self, ready: u64) {
+        if ready == 0 && self.needs_peer.load(Ordering::Relaxed) {
+            self.queue.set_admitting(false);
+        }
+        self.must_judge.store(true, Ordering::Release);
+        self.commands.wake();
     }
 }
 
@@ -181,15 +204,15 @@ impl Steered for Feed {
 const SLICE: Duration = Duration::from_millis(100);
 /// How long what libzmq has may take to leave a socket that is opened anew with other keys.
 const REOPEN_LINGER: Duration = Duration::from_secs(1);
-/// How often failed endpoints are tried again.
+/// How often failed listeners, or the whole socket, are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// A stuck publisher becomes patient again after this long without a full subscriber.
 const PROBATION: Duration = Duration::from_secs(1);
 
-/// See the module's text.
+/// Everything an action's thread needs.
 pub struct Sender<E> {
-    /// The context of the module.
-    pub context: Context,
+    /// The context of the module and the driver.
+    pub surroundings: Surroundings,
     /// How to open the socket.
     pub plan: SocketPlan,
     /// What is bound already.
@@ -198,58 +221,31 @@ pub struct Sender<E> {
     pub settings: SenderSettings,
     /// What is shared.
     pub feed: Arc<Feed>,
-    /// Who listens.
+    /// Takes what it tells.
     pub events: E,
 }
 
 impl<E: SenderEvents> Sender<E> {
     /// Runs until the feed is closed and drained, or its deadline has passed.
-    pub fn run(mut self)
+    pub fn run(self)
     where
         E: 'static,
     {
         let feed = Arc::clone(&self.feed);
-        let Some(open) = self.open() else {
-            self.give_up(0);
-            return;
-        };
-        let work = Work::new(&self, &open);
-        let desk = Arc::new(Desk::new(AtDesk { sender: self, open, work }));
-        let direct: Arc<dyn SendNow> = Arc::clone(&desk) as _;
+        feed.needs_peer.store(!self.plan.socket_type.is_publisher(), Ordering::Relaxed);
+        let event_loop = EventLoop::new(self.plan.socket_type);
+        let inline = Arc::new(InlineSender::new(Parts { sender: self, open: None, event_loop }));
+        let direct: Arc<dyn SendNow> = Arc::clone(&inline) as _;
         // Only one sender ever runs for a feed.
-        let _ = feed.desk.set(Arc::downgrade(&direct));
+        let _ = feed.inline.set(Arc::downgrade(&direct));
         drop(direct);
-        desk.serve(&feed);
-    }
-
-    /// Opens the socket; tried again until it works or the feed is closed.
-    fn open(&mut self) -> Option<OpenSocket> {
-        let mut has_told = false;
-        loop {
-            match OpenSocket::open(&self.context, &self.plan, &mut self.listeners) {
-                Ok((open, errors)) => {
-                    for error in &errors {
-                        self.events.tell(SenderEvent::OpenFailed(error));
-                    }
-                    return Some(open);
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut has_told, true) {
-                        self.events.tell(SenderEvent::OpenFailed(&error));
-                    }
-                }
-            }
-            let _ = poll(&mut [PollItem::descriptor(self.feed.control.descriptor(), POLLIN)], RETRY.as_millis() as i64);
-            self.feed.control.clear();
-            if self.feed.deadline().is_some() {
-                return None;
-            }
-        }
+        inline.serve(&feed);
     }
 
     /// What is left when the loop ends is undelivered; what libzmq has gets the rest of the deadline.
-    fn finish(&self, open: OpenSocket, in_hand: usize) {
+    fn finish(&self, open: Option<OpenSocket>, in_hand: usize) {
         self.give_up(in_hand);
+        let Some(open) = open else { return };
         let left = self.feed.deadline().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         let linger = self.settings.linger.unwrap_or(left).min(left);
         let _ = open.socket.set_int(option::LINGER, i32::try_from(linger.as_millis()).unwrap_or(0));

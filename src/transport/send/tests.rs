@@ -3,8 +3,9 @@
 
 use super::*;
 use crate::curve::security::Security;
-use crate::sys::zmq::{Message, Socket, kind};
+use crate::sys::zmq::{Context, Message, Socket, kind};
 use crate::transport::address::endpoint::Endpoint;
+use crate::transport::link::driver::Driver;
 use crate::transport::send::queue::Limits;
 use crate::transport::socket::listening::SocketFile;
 use crate::transport::socket::options::SocketOptions;
@@ -31,10 +32,10 @@ fn pair(limits: Limits) -> Pair {
     pull.set_int(option::RCVHWM, 5).unwrap();
     pull.set_int(option::RCVTIMEO, 20_000).unwrap();
     pull.bind(&endpoint).unwrap();
-    let feed = Arc::new(Feed::new(SendQueue::new(limits)));
-    feed.control.open().unwrap();
+    let feed = Arc::new(Feed::new(SendQueue::new(limits), Box::new(|_| {})));
+    feed.commands.open().unwrap();
     let sender = Sender {
-        context: Context::new().unwrap(),
+        surroundings: Surroundings { driver: Arc::new(Driver::start().unwrap()), context: Context::new().unwrap() },
         plan: SocketPlan {
             socket_type: SocketType::Push,
             endpoints: Endpoint::parse_list(&format!(">{endpoint}")).unwrap(),
@@ -102,20 +103,20 @@ fn writers_that_send_past_the_queue_and_through_it_lose_and_overtake_nothing() {
 #[test]
 fn what_is_sent_in_the_threads_place_is_with_libzmq_at_once() {
     let pair = pair(Limits { messages: 20, bytes: 1 << 20 });
-    // The first one waits for the peer and for the thread to be at its desk.
+    // The first one waits for the peer and for the thread to have its socket.
     offer(&pair.feed, record(0, 0));
     assert_eq!(receive(&pair.pull), (0, 0));
-    let desk = pair.feed.desk.get().unwrap().upgrade().unwrap();
+    let inline = pair.feed.inline.get().unwrap().upgrade().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut batch = record(0, 1);
-    while let Err(back) = desk.send_now(batch) {
+    while let Err(back) = inline.send_now(batch) {
         assert!(Instant::now() < deadline, "the thread never sleeps");
         std::thread::yield_now();
         batch = back;
     }
     assert_eq!((pair.feed.counters.accepted.get(), pair.feed.counters.sent.get()), (2, 2));
     assert_eq!(receive(&pair.pull), (0, 1));
-    drop(desk);
+    drop(inline);
     pair.feed.close(Instant::now() + Duration::from_secs(20));
     pair.thread.join().unwrap();
 }

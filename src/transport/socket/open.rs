@@ -8,8 +8,10 @@ use crate::curve::security::{Security, SecurityError};
 use crate::sys::interfaces;
 use crate::sys::zmq::{self, Context, Socket, option};
 use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Host, Side};
-use crate::transport::link::monitor::Monitor;
-use crate::transport::link::reconnect::Backoff;
+use crate::transport::link::command::Command;
+use crate::transport::link::driver::{Driver, Link, WatchPlan};
+use crate::transport::link::reconnect::{Backoff, Manner};
+use crate::transport::link::{LinkOwner, Timing};
 use crate::transport::socket::listening::{Listener, SocketFile};
 use crate::transport::socket::options::{OptionError, SocketOptions};
 use crate::transport::socket::socket_type::SocketType;
@@ -70,20 +72,78 @@ pub enum OpenError {
         /// Why, in words.
         cause: String,
     },
-    /// One endpoint; the others may work.
-    #[error("cannot connect to {endpoint}: {cause}")]
-    Connect {
-        /// As it was written.
-        endpoint: String,
-        /// Why, in words.
-        cause: String,
-    },
     /// An endpoint that does not fit the socket's side.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
 }
 
+impl OpenError {
+    /// Whether trying again with the same keys cannot help: libzmq or the configuration would have to change. Want of
+    /// descriptors or memory, and an address that somebody else uses, may pass.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        let is_permanent =
+            |cause: &zmq::Error| !matches!(cause.errno(), libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN);
+        match self {
+            Self::Create { cause, .. } | Self::Subscribe { cause, .. } => is_permanent(cause),
+            Self::Option(_) | Self::Security(_) | Self::Endpoint(_) => true,
+            Self::Bind { .. } => false,
+        }
+    }
+}
+
+/// libzmq's own limit for a handshake (zmq_setsockopt(3), ZMQ_HANDSHAKE_IVL).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection attempt ends after this: the system's own limit is two minutes.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An endpoint that has no connection for so long is reported.
+const REPORT_AFTER: Duration = Duration::from_secs(10);
+/// The reason is looked for a little before, so that it is there by then.
+const PROBE_AFTER: Duration = Duration::from_secs(9);
+/// How often it is looked for again.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+
+/// What every socket of a module needs.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What watches connections.
+    pub driver: Arc<Driver>,
+    /// The context of the module. The last one to go.
+    pub context: Context,
+}
+
 impl SocketPlan {
+    /// The endpoints that are connected to, each with its place.
+    fn connects(&self) -> Result<Vec<(usize, &Address)>, EndpointError> {
+        let mut connects = Vec::new();
+        for (place, endpoint) in self.endpoints.iter().enumerate() {
+            if endpoint.side(self.socket_type.natural_side())? == Side::Connect {
+                connects.push((place, &endpoint.address));
+            }
+        }
+        Ok(connects)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            uses_ipv6: self.wants_ipv6(),
+            is_curve_client: matches!(*self.security, Security::CurveClient { .. }),
+            handshake_timeout: self.options.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT),
+            timing: Timing {
+                backoff: self.backoff(),
+                probe_after: PROBE_AFTER,
+                probe_every: PROBE_EVERY,
+                report_after: REPORT_AFTER,
+            },
+        }
+    }
+
+    /// How long a peer may be silent.
+    fn heartbeat_timeout(&self) -> Option<Duration> {
+        let options = &self.options;
+        options.heartbeat_interval.map(|interval| options.heartbeat_timeout.unwrap_or(interval))
+    }
+
     /// Whether the socket uses IPv6: where it is asked for, or an endpoint is an IPv6 address.
     fn wants_ipv6(&self) -> bool {
         self.options.ipv6.unwrap_or_else(|| self.endpoints.iter().any(|endpoint| endpoint.address.is_ipv6()))
@@ -114,9 +174,7 @@ impl SocketPlan {
             .map_err(|cause| OpenError::Bind { endpoint: endpoint.address.to_string(), cause: cause.to_string() })
     }
 
-    /// The pauses before connecting again.
-    #[must_use]
-    pub fn backoff(&self) -> Backoff {
+    fn backoff(&self) -> Backoff {
         Backoff {
             first: self.options.reconnect_interval.unwrap_or(Duration::from_millis(100)),
             longest: self.options.reconnect_interval_max.unwrap_or(Duration::from_secs(30)),
@@ -124,31 +182,35 @@ impl SocketPlan {
     }
 }
 
-/// A socket at work.
+/// A socket at work. Dropping it ends the watch of its connections and closes it.
 #[derive(Debug)]
 pub struct OpenSocket {
     /// The socket itself.
     pub socket: Socket,
-    /// Its events.
-    pub monitor: Monitor,
-    /// The endpoints it is connected to, in libzmq's words.
-    pub connected: Vec<String>,
+    /// What is known of its connections.
+    pub link: Link,
+    /// What it is connected to, in libzmq's words, by the endpoint's place in the plan.
+    connected: Vec<(usize, String)>,
     /// The endpoints it listens on, in libzmq's words.
     pub bound: Vec<String>,
-    /// Endpoints that failed, by their place in the plan.
+    /// How many endpoints it connects to.
+    connects: usize,
+    /// Listeners that failed, by their place in the plan.
     failed: Vec<usize>,
 }
 
 impl OpenSocket {
-    /// Opens the socket: options and keys first, then every endpoint. An endpoint that fails is reported and can be tried
-    /// again with [`OpenSocket::retry`]; anything else fails the whole socket.
+    /// Opens the socket: options and keys first, then every listener. A listener that fails is reported and can be tried again
+    /// with [`OpenSocket::retry`]; anything else fails the whole socket. What it connects to follows by commands to its owner.
     pub fn open(
-        context: &Context,
+        surroundings: &Surroundings,
         plan: &SocketPlan,
         listeners: &mut [Option<Listener>],
+        owner: Arc<dyn LinkOwner>,
     ) -> Result<(Self, Vec<OpenError>), OpenError> {
         let create = |cause| OpenError::Create { socket_type: plan.socket_type, cause };
-        let socket = context.socket(plan.socket_type.kind()).map_err(create)?;
+        let connects = plan.connects()?;
+        let socket = surroundings.context.socket(plan.socket_type.kind()).map_err(create)?;
         socket.set_int(option::LINGER, 0).map_err(create)?;
         if plan.socket_type == SocketType::Pub {
             // Report every subscription, with its connection.
@@ -160,31 +222,93 @@ impl OpenSocket {
         }
         let mut options = plan.options.clone();
         options.ipv6 = Some(plan.wants_ipv6());
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.apply(&socket)?;
         plan.security.apply(&socket, &plan.zap_domain)?;
-        let monitor = Monitor::attach(context, &socket, plan.socket_type.name()).map_err(create)?;
-        for topic in &plan.topics {
-            subscribe(&socket, plan.socket_type, topic)
-                .map_err(|cause| OpenError::Subscribe { topic: topic.clone(), cause })?;
-        }
+        let (count, to_listen) = (connects.len(), plan.endpoints.len() - connects.len());
+        let failed =
+            (0..plan.endpoints.len()).filter(|place| connects.iter().all(|(other, _)| other != place)).collect();
+        let watch = WatchPlan {
+            name: plan.socket_type.name(),
+            connects,
+            manner: plan.manner(),
+            heartbeat_timeout: plan.heartbeat_timeout(),
+            judges_ends: plan.socket_type.is_receiving(),
+        };
+        let link =
+            surroundings.driver.watch(&surroundings.context, &socket, watch, Arc::clone(&owner)).map_err(create)?;
         let mut open = Self {
             socket,
-            monitor,
-            connected: Vec::new(),
-            bound: Vec::new(),
-            failed: (0..plan.endpoints.len()).collect(),
+            link,
+            connected: Vec::with_capacity(count),
+            bound: Vec::with_capacity(to_listen),
+            connects: count,
+            failed,
         };
+        for topic in &plan.topics {
+            subscribe(&open.socket, plan.socket_type, topic)
+                .map_err(|cause| OpenError::Subscribe { topic: topic.clone(), cause })?;
+        }
+        owner.commands().set_link(open.link.handle());
         let errors = open.retry(plan, listeners);
+        open.link.start();
         Ok((open, errors))
     }
 
-    /// Whether endpoints have failed so far.
+    /// Carries out a command that is about its endpoints.
+    pub fn connect(&mut self, plan: &SocketPlan, endpoint: usize, new: String) {
+        let place = self.connected.iter().position(|(other, _)| *other == endpoint);
+        if let Some((_, old)) = place.map(|place| self.connected.swap_remove(place)) {
+            let _ = self.socket.disconnect(&old);
+        }
+        let has_source = plan
+            .endpoints
+            .get(endpoint)
+            .is_some_and(|endpoint| matches!(endpoint.address, Address::Tcp { source: Some(_), .. }));
+        let is_listable = if has_source {
+            // libzmq takes the source for an interface's name first.
+            interfaces::check_listable().map_err(|cause| cause.to_string())
+        } else {
+            Ok(())
+        };
+        match is_listable.and_then(|()| self.socket.connect(&new).map_err(|cause| cause.to_string())) {
+            Ok(()) => self.connected.push((endpoint, new)),
+            Err(cause) => self.link.connect_failed(endpoint, &cause),
+        }
+    }
+
+    /// Carries out the commands that are about its endpoints; the last one with other keys is handed back.
+    pub fn obey(&mut self, plan: &SocketPlan, commands: Vec<Command>) -> Option<Arc<Security>> {
+        let mut keys = None;
+        for command in commands {
+            match command {
+                Command::Connect { endpoint, new } => self.connect(plan, endpoint, new),
+                Command::Rekey(security) => keys = Some(security),
+            }
+        }
+        keys
+    }
+
+    /// The last keys among commands for a socket that is not open.
     #[must_use]
-    pub fn has_failed_endpoints(&self) -> bool {
+    pub fn keys_in(commands: Vec<Command>) -> Option<Arc<Security>> {
+        let keys = |command| if let Command::Rekey(security) = command { Some(security) } else { None };
+        commands.into_iter().filter_map(keys).last()
+    }
+
+    /// Whether it only listens.
+    #[must_use]
+    pub fn only_listens(&self) -> bool {
+        self.connects == 0
+    }
+
+    /// Whether listeners have failed so far.
+    #[must_use]
+    pub fn has_failed_listeners(&self) -> bool {
         !self.failed.is_empty()
     }
 
-    /// Tries the endpoints that failed so far; returns what still fails.
+    /// Tries the listeners that failed so far; returns what still fails.
     pub fn retry(&mut self, plan: &SocketPlan, listeners: &mut [Option<Listener>]) -> Vec<OpenError> {
         let mut errors = Vec::new();
         for index in std::mem::take(&mut self.failed) {
@@ -206,16 +330,6 @@ impl OpenSocket {
         listener: &mut Option<Listener>,
     ) -> Result<(), OpenError> {
         let address = endpoint.address.to_string();
-        if endpoint.side(plan.socket_type.natural_side())? == Side::Connect {
-            let failed = |cause: String| OpenError::Connect { endpoint: address.clone(), cause };
-            if matches!(endpoint.address, Address::Tcp { source: Some(_), .. }) {
-                // libzmq takes the source for an interface's name first.
-                interfaces::check_listable().map_err(|cause| failed(cause.to_string()))?;
-            }
-            self.socket.connect(&address).map_err(|cause| failed(cause.to_string()))?;
-            self.connected.push(address);
-            return Ok(());
-        }
         if listener.is_none() {
             *listener = plan.bind_listener(endpoint)?;
         }
@@ -247,20 +361,19 @@ impl OpenSocket {
 
     /// Stops listening and connecting. What has arrived stays readable.
     pub fn detach(&mut self) {
+        self.link.be_quiet();
         for endpoint in self.bound.drain(..) {
             let _ = self.socket.unbind(&endpoint);
         }
-        for endpoint in self.connected.drain(..) {
+        for (_, endpoint) in self.connected.drain(..) {
             let _ = self.socket.disconnect(&endpoint);
         }
     }
 }
 
 impl Drop for OpenSocket {
-    /// Ends the monitoring first: libzmq's I/O thread would wait for ever to report the end of a connection to a reader that
-    /// has gone, and with it every other socket of the context.
     fn drop(&mut self) {
-        let _ = self.monitor.detach(&self.socket);
+        self.link.detach(&self.socket);
     }
 }
 

@@ -120,6 +120,12 @@ impl SocketType {
         matches!(self, Self::Pub | Self::Radio)
     }
 
+    /// Whether an input has it.
+    #[must_use]
+    pub const fn is_receiving(self) -> bool {
+        matches!(self, Self::Pull | Self::Sub | Self::Router | Self::Dish | Self::Server | Self::Gather)
+    }
+
     /// Whether it receives by topic.
     #[must_use]
     pub const fn is_subscriber(self) -> bool {

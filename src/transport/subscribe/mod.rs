@@ -1,33 +1,41 @@
-//! A subscriber to one or many publishers that keeps at it: it reconnects after whatever happened and says what did.
+//! A subscriber to one or many publishers that keeps at it: it connects again after whatever happened and says what did.
 //!
-//! One thread owns it and calls [`Subscriber::wait`]. Each endpoint has a SUB socket of its own with a monitor, because
-//! libzmq's events do not tell the endpoints of one socket apart. libzmq reconnects lost connections by itself; after a
-//! failed handshake it may never try again (measured with 4.3.4 for every refusal by ZAP), so then the socket is made
-//! anew after a pause.
+//! One thread owns it and calls [`Subscriber::wait`]. Each endpoint has a SUB socket of its own, so that a record's publisher
+//! is known; the driver's thread watches the connections of all of them, and they are connected again as it says.
 
 use std::os::fd::RawFd;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::curve::security::{Security, SecurityError};
-use crate::sys::signals::spawn_without_signals;
+use crate::sys::waker::Waker;
 use crate::sys::zmq::{Context, DONTWAIT, Error, Message, POLLIN, PollItem, Socket, kind, option, poll};
 use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Side};
-use crate::transport::address::reachability::{Obstacle, find_obstacle};
-use crate::transport::link::monitor::{Monitor, MonitorEventKind};
+use crate::transport::counters::ConnectionCounters;
+use crate::transport::link::command::{Command, Commands};
+use crate::transport::link::driver::{Driver, DriverError, Link, WatchPlan};
+use crate::transport::link::reconnect::{Backoff, Manner};
+use crate::transport::link::{LinkEvent, LinkOwner, Place, Timing};
 
-mod state;
+pub use crate::transport::link::{Refusal, State};
 
-pub use state::{Refusal, State};
-
-/// The first pause after a failed handshake; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause after a failed handshake.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// When things are done about a connection. A person waits, so reasons are looked for early.
+const TIMING: Timing = Timing {
+    backoff: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(15) },
+    probe_after: Duration::from_millis(300),
+    probe_every: Duration::from_secs(5),
+    report_after: Duration::from_secs(10),
+};
+/// A handshake that is not over by then will not be.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection attempt ends after this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Only asked for where we are the CURVE server.
 const ZAP_DOMAIN: &str = "subscriber";
 /// Messages taken from one socket before the others get their turn.
 const TURN: usize = 1000;
+/// Events of one endpoint that wait to be reported; more come from strangers only, and are dropped.
+const MOST_EVENTS: usize = 1024;
 
 /// What a subscriber connects to and how.
 pub struct Options {
@@ -52,10 +60,8 @@ pub enum SubscriberError {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// An endpoint that libzmq refuses.
-    #[error("cannot {verb} {address}: {error}")]
+    #[error("cannot listen on {address}: {error}")]
     Open {
-        /// `connect to` or `listen on`.
-        verb: &'static str,
         /// The address.
         address: String,
         /// libzmq's reason.
@@ -64,6 +70,12 @@ pub enum SubscriberError {
     /// Keys that cannot be used.
     #[error(transparent)]
     Security(#[from] SecurityError),
+    /// Nothing can watch the connections.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// No eventfd.
+    #[error("cannot make a descriptor: {0}")]
+    Waker(std::io::Error),
     /// libzmq fails altogether.
     #[error("libzmq: {0}")]
     Zmq(#[from] Error),
@@ -89,58 +101,68 @@ pub enum Happening {
     Changed(usize, State),
 }
 
-struct Link {
-    socket: Socket,
-    monitor: Monitor,
+/// What an endpoint's socket shares with the driver.
+struct Shared {
+    counters: ConnectionCounters,
+    commands: Commands,
+    events: Mutex<Vec<LinkEvent>>,
+    waker: Arc<Waker>,
 }
 
-impl Link {
-    fn close(self) {
-        // Without a monitor there is nothing left that could block libzmq; the socket is closed either way.
-        let _ = self.monitor.detach(&self.socket);
+impl LinkOwner for Shared {
+    fn connections(&self) -> &ConnectionCounters {
+        &self.counters
+    }
+
+    fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    fn command(&self, command: Command) {
+        self.commands.give(command);
+        self.waker.wake();
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() < MOST_EVENTS {
+            events.push(event);
+        }
+        drop(events);
+        self.waker.wake();
     }
 }
 
 struct Source {
     address: Address,
     side: Side,
-    link: Option<Link>,
+    socket: Socket,
+    link: Link,
+    shared: Arc<Shared>,
+    /// What it is connected to, in libzmq's words.
+    connected: Option<String>,
     state: State,
-    /// libzmq announces its first attempt after a loss with the same event as a failed attempt.
-    just_lost: bool,
-    pause: Duration,
-    retry_at: Option<Instant>,
-    probe: Option<Receiver<Option<Obstacle>>>,
 }
 
 /// A subscription to every endpoint of its [`Options`].
 pub struct Subscriber {
-    context: Context,
     options: Options,
     sources: Vec<Source>,
+    waker: Arc<Waker>,
+    /// Outlives the sources' links.
+    _driver: Driver,
 }
 
 impl Subscriber {
     /// Opens one socket per endpoint. Nothing is waited for: connections come up in the background.
     pub fn open(context: &Context, options: Options) -> Result<Self, SubscriberError> {
+        let driver = Driver::start()?;
+        let waker = Arc::new(Waker::new().map_err(SubscriberError::Waker)?);
         let mut sources = Vec::with_capacity(options.endpoints.len());
         for endpoint in &options.endpoints {
-            let side = endpoint.side(Side::Connect)?;
-            let address = endpoint.address.clone();
-            let link = Some(open_link(context, &options, &address, side)?);
-            let state = if side == Side::Bind { State::Listening } else { State::Connecting };
-            sources.push(Source {
-                address,
-                side,
-                link,
-                state,
-                just_lost: false,
-                pause: FIRST_PAUSE,
-                retry_at: None,
-                probe: None,
-            });
+            sources.push(Source::open(context, &driver, &options, endpoint, &waker)?);
         }
-        Ok(Self { context: context.clone(), options, sources })
+        Ok(Self { options, sources, waker, _driver: driver })
     }
 
     /// How many endpoints there are.
@@ -153,12 +175,10 @@ impl Subscriber {
     #[must_use]
     pub fn address(&self, source: usize) -> String {
         let Some(source) = self.sources.get(source) else { return String::new() };
-        match &source.link {
-            Some(link) if source.side == Side::Bind => {
-                link.socket.last_endpoint().unwrap_or_else(|_| source.address.to_string())
-            }
-            _ => source.address.to_string(),
+        if source.side == Side::Bind {
+            return source.socket.last_endpoint().unwrap_or_else(|_| source.address.to_string());
         }
+        source.address.to_string()
     }
 
     /// The state of an endpoint.
@@ -172,12 +192,12 @@ impl Subscriber {
     pub fn set_topics(&mut self, topics: Vec<Vec<u8>>) -> Result<(), SubscriberError> {
         let old = std::mem::replace(&mut self.options.topics, topics);
         let (old, new) = (prefixes(&old), prefixes(&self.options.topics));
-        for link in self.sources.iter().filter_map(|source| source.link.as_ref()) {
+        for source in &self.sources {
             for topic in new.iter().filter(|topic| !old.contains(topic)) {
-                link.socket.set_bytes(option::SUBSCRIBE, topic)?;
+                source.socket.set_bytes(option::SUBSCRIBE, topic)?;
             }
             for topic in old.iter().filter(|topic| !new.contains(topic)) {
-                link.socket.set_bytes(option::UNSUBSCRIBE, topic)?;
+                source.socket.set_bytes(option::UNSUBSCRIBE, topic)?;
             }
         }
         Ok(())
@@ -190,115 +210,101 @@ impl Subscriber {
         timeout: Option<Duration>,
         report: &mut dyn FnMut(Happening),
     ) -> Result<bool, SubscriberError> {
-        let mut items = vec![PollItem::descriptor(wake, POLLIN)];
-        for link in self.sources.iter().filter_map(|source| source.link.as_ref()) {
-            items.push(PollItem::socket(&link.socket, POLLIN));
-            items.push(PollItem::socket(link.monitor.socket(), POLLIN));
-        }
-        poll(&mut items, self.poll_milliseconds(timeout))?;
-        let woken = items.first().is_some_and(PollItem::is_readable);
+        let mut items = vec![PollItem::descriptor(wake, POLLIN), PollItem::descriptor(self.waker.descriptor(), POLLIN)];
+        items.extend(self.sources.iter().map(|source| PollItem::socket(&source.socket, POLLIN)));
+        // Rounded up, so that a wait never ends just before its time.
+        let wait = timeout.map_or(-1, |timeout| i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX));
+        poll(&mut items, wait)?;
+        let mut are_readable = items.iter().map(PollItem::is_readable);
+        let (is_woken, has_news) = (are_readable.next() == Some(true), are_readable.next() == Some(true));
+        let are_readable: Vec<bool> = are_readable.collect();
         drop(items);
-        let curve = !matches!(self.options.security, Security::None);
-        for (index, source) in self.sources.iter_mut().enumerate() {
+        if has_news {
+            self.waker.clear();
+        }
+        for (index, (source, is_readable)) in self.sources.iter_mut().zip(are_readable).enumerate() {
+            let mut changed = |state| report(Happening::Changed(index, state));
+            source.obey();
             // A connection is reported before what comes by it, and a loss after.
-            if source.state != State::Connected {
-                source.follow_events(curve, &mut |state| report(Happening::Changed(index, state)));
+            if is_readable && source.state != State::Connected {
+                source.link.catch_up();
+                source.follow_events(&mut changed);
             }
-            if let Some(link) = &source.link {
-                receive(&link.socket, index, report)?;
+            if is_readable {
+                receive(&source.socket, index, report)?;
             }
-            source.follow_events(curve, &mut |state| report(Happening::Changed(index, state)));
-            source.collect_probe(&mut |state| report(Happening::Changed(index, state)));
-            if source.retry_at.is_some_and(|at| at <= Instant::now()) {
-                source.retry_at = None;
-                source.link = Some(open_link(&self.context, &self.options, &source.address, source.side)?);
-            }
+            source.follow_events(&mut |state| report(Happening::Changed(index, state)));
         }
-        Ok(woken)
-    }
-
-    /// The time until the next thing we have to do ourselves, for `zmq_poll`.
-    fn poll_milliseconds(&self, timeout: Option<Duration>) -> i64 {
-        let now = Instant::now();
-        let retries =
-            self.sources.iter().filter_map(|source| source.retry_at).map(|at| at.saturating_duration_since(now));
-        // A probe's answer comes through a channel, which cannot be polled.
-        let probes = self.sources.iter().filter(|source| source.probe.is_some()).map(|_| Duration::from_millis(50));
-        match retries.chain(probes).chain(timeout).min() {
-            // Rounded up, so that a wait never ends just before its time.
-            Some(duration) => i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX),
-            None => -1,
-        }
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        self.sources.drain(..).filter_map(|source| source.link).for_each(Link::close);
+        Ok(is_woken)
     }
 }
 
 impl Source {
-    fn follow_events(&mut self, curve: bool, report: &mut dyn FnMut(State)) {
-        while let Some(event) = self.link.as_mut().and_then(|link| link.monitor.next_event()) {
-            match event.kind {
-                MonitorEventKind::HandshakeSucceeded => {
-                    self.pause = FIRST_PAUSE;
-                    self.probe = None;
-                    self.change(State::Connected, report);
-                }
-                MonitorEventKind::Disconnected { .. } if self.state == State::Connected => {
-                    self.just_lost = true;
-                    self.change(State::Lost, report);
-                }
-                MonitorEventKind::ConnectRetried { .. } if self.just_lost => self.just_lost = false,
-                MonitorEventKind::ConnectRetried { .. } if self.may_probe() => self.start_probe(report),
-                kind if kind.is_failed_handshake() => {
-                    self.change(State::Refused(Refusal::of(kind, curve)), report);
-                    if self.side == Side::Connect {
-                        if let Some(link) = self.link.take() {
-                            link.close();
-                        }
-                        self.just_lost = false;
-                        self.retry_at = Some(Instant::now() + self.pause);
-                        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn may_probe(&self) -> bool {
-        self.probe.is_none() && !matches!(self.state, State::Unreachable(_))
-    }
-
-    fn start_probe(&mut self, report: &mut dyn FnMut(State)) {
-        let (sender, receiver) = channel();
-        let address = self.address.clone();
-        let probe = move || {
-            // Nobody may be waiting for the answer any more.
-            let _ = sender.send(find_obstacle(&address));
+    fn open(
+        context: &Context,
+        driver: &Driver,
+        options: &Options,
+        endpoint: &Endpoint,
+        waker: &Arc<Waker>,
+    ) -> Result<Self, SubscriberError> {
+        let side = endpoint.side(Side::Connect)?;
+        let address = endpoint.address.clone();
+        let socket = prepare_socket(context, options, &address)?;
+        let shared = Arc::new(Shared {
+            counters: ConnectionCounters::default(),
+            commands: Commands::default(),
+            events: Mutex::default(),
+            waker: Arc::clone(waker),
+        });
+        let plan = WatchPlan {
+            name: "subscriber",
+            connects: if side == Side::Connect { vec![(0, &address)] } else { Vec::new() },
+            manner: Manner {
+                uses_ipv6: address.is_ipv6(),
+                is_curve_client: matches!(options.security, Security::CurveClient { .. }),
+                handshake_timeout: HANDSHAKE_TIMEOUT,
+                timing: TIMING,
+            },
+            heartbeat_timeout: (!options.heartbeat.is_zero()).then(|| options.heartbeat * 3),
+            judges_ends: true,
         };
-        match spawn_without_signals("zmq-reach", probe) {
-            Ok(_) => self.probe = Some(receiver),
-            Err(_) => self.change(State::Unreachable(None), report),
+        let link = driver.watch(context, &socket, plan, Arc::clone(&shared) as _)?;
+        let state = if side == Side::Bind { State::Listening } else { State::Connecting };
+        let source = Self { address, side, socket, link, shared, connected: None, state };
+        if side == Side::Bind {
+            let text = source.address.to_string();
+            source.socket.bind(&text).map_err(|error| SubscriberError::Open { address: text, error })?;
+        }
+        source.link.start();
+        Ok(source)
+    }
+
+    /// Connects as the driver says.
+    fn obey(&mut self) {
+        for command in self.shared.commands.take() {
+            let Command::Connect { new, .. } = command else { continue };
+            if let Some(old) = self.connected.take() {
+                let _ = self.socket.disconnect(&old);
+            }
+            match self.socket.connect(&new) {
+                Ok(()) => self.connected = Some(new),
+                Err(error) => self.link.connect_failed(0, &error.to_string()),
+            }
         }
     }
 
-    fn collect_probe(&mut self, report: &mut dyn FnMut(State)) {
-        let Some(probe) = &self.probe else { return };
-        match probe.try_recv() {
-            // Whatever was in the way is gone: the next attempt will tell.
-            Ok(None) => self.probe = None,
-            Ok(Some(obstacle)) => {
-                self.probe = None;
-                self.change(State::Unreachable(Some(obstacle)), report);
-            }
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => {
-                self.probe = None;
-                self.change(State::Unreachable(None), report);
+    fn follow_events(&mut self, report: &mut dyn FnMut(State)) {
+        let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in events {
+            match event {
+                LinkEvent::Changed { state, .. } => self.change(state, report),
+                LinkEvent::AcceptedReady => self.change(State::Connected, report),
+                LinkEvent::AcceptedLost if self.shared.counters.active.get() == 0 => self.change(State::Lost, report),
+                LinkEvent::AcceptedFailed(refusal, _) if self.state != State::Connected => {
+                    self.change(State::Refused(refusal), report);
+                }
+                LinkEvent::Oversize(Place::Accepted(_)) => self.change(State::Oversize, report),
+                _ => {}
             }
         }
     }
@@ -308,6 +314,12 @@ impl Source {
             self.state = state.clone();
             report(state);
         }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.link.detach(&self.socket);
     }
 }
 
@@ -322,16 +334,18 @@ fn prefixes(topics: &[Vec<u8>]) -> Vec<&[u8]> {
     prefixes
 }
 
-fn open_link(context: &Context, options: &Options, address: &Address, side: Side) -> Result<Link, SubscriberError> {
+fn prepare_socket(context: &Context, options: &Options, address: &Address) -> Result<Socket, SubscriberError> {
+    let milliseconds = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX / 3);
     let socket = context.socket(kind::SUB)?;
     socket.set_int(option::LINGER, 0)?;
     socket.set_int(option::RCVHWM, options.receive_high_water_mark)?;
     socket.set_i64(option::MAXMSGSIZE, options.max_message_bytes)?;
     socket.set_int(option::RECONNECT_IVL, 100)?;
     socket.set_int(option::RECONNECT_IVL_MAX, 5_000)?;
-    socket.set_int(option::HANDSHAKE_IVL, 10_000)?;
+    socket.set_int(option::HANDSHAKE_IVL, milliseconds(HANDSHAKE_TIMEOUT))?;
+    socket.set_int(option::CONNECT_TIMEOUT, milliseconds(CONNECT_TIMEOUT))?;
     socket.set_int(option::IPV6, i32::from(address.is_ipv6()))?;
-    let heartbeat = i32::try_from(options.heartbeat.as_millis()).unwrap_or(i32::MAX / 3);
+    let heartbeat = milliseconds(options.heartbeat);
     if heartbeat > 0 {
         socket.set_int(option::HEARTBEAT_IVL, heartbeat)?;
         socket.set_int(option::HEARTBEAT_TIMEOUT, heartbeat.saturating_mul(3))?;
@@ -340,20 +354,7 @@ fn open_link(context: &Context, options: &Options, address: &Address, side: Side
     for topic in prefixes(&options.topics) {
         socket.set_bytes(option::SUBSCRIBE, topic)?;
     }
-    let monitor = Monitor::attach(context, &socket, "subscriber")?;
-    let link = Link { socket, monitor };
-    let text = address.to_string();
-    let (verb, result) = match side {
-        Side::Bind => ("listen on", link.socket.bind(&text)),
-        Side::Connect => ("connect to", link.socket.connect(&text)),
-    };
-    match result {
-        Ok(()) => Ok(link),
-        Err(error) => {
-            link.close();
-            Err(SubscriberError::Open { verb, address: text, error })
-        }
-    }
+    Ok(socket)
 }
 
 /// Takes what has arrived, up to one turn. In a message of several frames the first is the topic.

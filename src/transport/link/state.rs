@@ -1,13 +1,11 @@
 //! What is known of an endpoint, in types and in words.
-#![forbid(unsafe_code)]
-
 use std::fmt;
 
+use super::monitor::MonitorEventKind;
 use crate::transport::address::reachability::Obstacle;
-use crate::transport::link::monitor::MonitorEventKind;
 
 /// The state of one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
     /// Trying, nothing known yet.
     Connecting,
@@ -21,10 +19,12 @@ pub enum State {
     Unreachable(Option<Obstacle>),
     /// A handshake failed.
     Refused(Refusal),
+    /// The peer sent a frame over the limit, and the connection was ended.
+    Oversize,
 }
 
 /// How a handshake failed, as far as the client's side is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The server's authenticator said no to our key.
     Key,
@@ -40,6 +40,8 @@ pub enum Refusal {
     NoAnswer,
     /// It is no ZeroMQ peer, or a broken one.
     Protocol(u32),
+    /// libzmq ended the connection without a reason: what came was not ZMTP, or of a version it does not take.
+    NotOurs,
 }
 
 impl fmt::Display for State {
@@ -52,6 +54,7 @@ impl fmt::Display for State {
             Self::Unreachable(None) => f.write_str("cannot be reached"),
             Self::Unreachable(Some(obstacle)) => write!(f, "cannot be reached: {obstacle}"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Oversize => f.write_str("a frame over the limit, and the connection was ended"),
         }
     }
 }
@@ -68,6 +71,7 @@ impl fmt::Display for Refusal {
             Self::HungUp => f.write_str("the server broke off the handshake"),
             Self::NoAnswer => f.write_str("the server does not answer: it may not speak ZeroMQ"),
             Self::Protocol(code) => write!(f, "{}", MonitorEventKind::HandshakeFailedProtocol(*code)),
+            Self::NotOurs => f.write_str("what answers there does not speak ZeroMQ"),
         }
     }
 }
