@@ -409,31 +409,47 @@ impl std::fmt::Debug for Message {
 }
 
 /// Fills a new message from its start; see [`Message::written`].
-pub struct Writer {
-    to: *mut u8,
-    left: usize,
+///
+/// `'w` belongs to one message: the writers of two messages have two types, so that neither can take the other's place
+/// and outlive its memory.
+///
+/// ```
+/// use rsyslog_zmq::sys::zmq::Message;
+/// let outer = Message::written(1, |outer| {
+///     let inner = Message::written(1, |inner| inner.put(b"i"));
+///     outer.put(b"o");
+/// });
+/// ```
+///
+/// ```compile_fail
+/// use rsyslog_zmq::sys::zmq::Message;
+/// let outer = Message::written(1, |outer| {
+///     let inner = Message::written(1, |inner| std::mem::swap(outer, inner));
+///     outer.put(b"o");
+/// });
+/// ```
+pub struct Writer<'w> {
+    left: &'w mut [MaybeUninit<u8>],
 }
 
-impl Writer {
-    /// Lets `write` put `length` bytes at `to`; what it leaves out is zero.
-    ///
-    /// # Safety
-    /// `length` bytes at `to` may be written, and nobody else reads or writes them meanwhile.
-    pub(super) unsafe fn fill(to: NonNull<u8>, length: usize, write: impl FnOnce(&mut Self)) {
-        let mut writer = Self { to: to.as_ptr(), left: length };
+impl Writer<'_> {
+    /// Lets `write` fill `memory`; what it leaves out is zero. All of `memory` is initialised afterwards, since the
+    /// only writer with this lifetime still has the rest of it.
+    pub(super) fn fill(memory: &mut [MaybeUninit<u8>], write: impl for<'w> FnOnce(&mut Writer<'w>)) {
+        let mut writer = Writer { left: memory };
         write(&mut writer);
-        // SAFETY: `to` has advanced by what was put in, so `left` bytes remain.
-        unsafe { writer.to.write_bytes(0, writer.left) };
+        writer.left.fill(MaybeUninit::new(0));
     }
 
     /// Puts these bytes in, as far as there is room.
     pub fn put(&mut self, bytes: &[u8]) {
-        let length = bytes.len().min(self.left);
-        // SAFETY: `left` bytes at `to` belong to the message being written, and fresh memory overlaps no slice.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.to, length) };
-        // SAFETY: within the message, or one past its end.
-        self.to = unsafe { self.to.add(length) };
-        self.left -= length;
+        let left = std::mem::take(&mut self.left);
+        let length = bytes.len().min(left.len());
+        let (to, left) = left.split_at_mut(length);
+        // SAFETY: `MaybeUninit<u8>` has the layout of `u8` (the standard library's promise), and the length is at most
+        // the slice's own.
+        to.copy_from_slice(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<MaybeUninit<u8>>(), length) });
+        self.left = left;
     }
 }
 
@@ -461,17 +477,18 @@ impl Message {
 
     /// A message of exactly `length` bytes that `write` puts in; what it leaves out is zero, what it puts in beyond is
     /// dropped. `ENOMEM` is the only error.
-    pub fn written(length: usize, write: impl FnOnce(&mut Writer)) -> Result<Self> {
+    pub fn written(length: usize, write: impl for<'w> FnOnce(&mut Writer<'w>)) -> Result<Self> {
         let mut raw = MaybeUninit::uninit();
         // SAFETY: zmq_msg_init_size initialises the memory it is given where it succeeds.
         check(unsafe { zmq_sys::zmq_msg_init_size(raw.as_mut_ptr(), length) })?;
         // SAFETY: initialised by the line above.
         let mut message = Self { raw: unsafe { raw.assume_init() } };
         // SAFETY: the message is live.
-        let to = unsafe { zmq_sys::zmq_msg_data(&raw mut message.raw) }.cast::<u8>();
-        if let Some(to) = NonNull::new(to) {
-            // SAFETY: the pointer is good for `length` bytes, which nothing else refers to.
-            unsafe { Writer::fill(to, length, write) };
+        let to = unsafe { zmq_sys::zmq_msg_data(&raw mut message.raw) }.cast::<MaybeUninit<u8>>();
+        if !to.is_null() {
+            // SAFETY: libzmq promises `length` bytes there, initialised or not, to which nothing else refers.
+            let memory = unsafe { std::slice::from_raw_parts_mut(to, length) };
+            Writer::fill(memory, write);
         }
         Ok(message)
     }
