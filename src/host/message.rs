@@ -6,6 +6,7 @@
 //! either, the input is refused at load.
 
 use std::ffi::{CString, c_int, c_short};
+use std::mem::MaybeUninit;
 
 use super::rulesets::Ruleset;
 use super::{Host, log};
@@ -307,8 +308,8 @@ pub(super) fn probe_flags_offset(symbols: &super::symbols::Symbols) -> Option<us
         symbols.setProtocolVersion?(message, 1);
     }
     // SAFETY: every release's smsg_t is several hundred bytes (the smallest measured is over 400), so this stays inside.
-    let bytes = unsafe { std::slice::from_raw_parts(message.cast::<u8>().cast_const(), SCANNED) };
-    let found = unique_place(bytes, LENGTH as c_int, AFTER_PRI, TEXT).filter(|&offset| {
+    let bytes = unsafe { frozen::<SCANNED>(message.cast::<u8>().cast_const()) };
+    let found = unique_place(&bytes, LENGTH as c_int, AFTER_PRI, TEXT).filter(|&offset| {
         // SAFETY: inside the message, as above, and the message is ours.
         unsafe { write_flags(message, offset, 0x30) };
         survives_a_copy(symbols, message, offset, 0x30)
@@ -332,10 +333,54 @@ fn survives_a_copy(
         return false;
     }
     // SAFETY: a live message of the same size; the offset is inside it.
-    let found = unsafe { copied.cast::<u8>().add(offset).cast::<c_int>().read() };
+    let found = c_int::from_ne_bytes(unsafe { frozen(copied.cast::<u8>().add(offset).cast_const()) });
     // SAFETY: ours, not used after this.
     unsafe { destruct(&raw mut copied) };
     found == expected
+}
+
+/// The `N` bytes at `from`, where those that the host has never written (padding, members it sets later) are whatever lies
+/// there: reading them in place would be undefined.
+///
+/// # Safety
+/// `N` bytes at `from` can be read, and nobody writes them meanwhile.
+unsafe fn frozen<const N: usize>(from: *const u8) -> [u8; N] {
+    let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+    // SAFETY: the caller's promise; a copy without a type keeps uninitialised bytes as they are.
+    unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr().cast::<u8>(), N) };
+    initialise(&mut bytes);
+    // SAFETY: `initialise` has given every byte a value.
+    unsafe { bytes.assume_init() }
+}
+
+/// Gives every byte a value: the one it has in memory. Assembly code may write any value through a pointer it gets, and
+/// this code stands for one that happens to write what is there.
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "riscv64",
+    target_arch = "loongarch64",
+    target_arch = "s390x"
+))]
+fn initialise<const N: usize>(bytes: &mut MaybeUninit<[u8; N]>) {
+    // SAFETY: the code is a comment: it changes no memory, register or flag.
+    unsafe { std::arch::asm!("/* {0} */", in(reg) bytes.as_mut_ptr(), options(nostack, preserves_flags)) };
+}
+
+/// As above, as far as the compiler lets itself be told so, where there is no stable inline assembly.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "riscv64",
+    target_arch = "loongarch64",
+    target_arch = "s390x"
+)))]
+fn initialise<const N: usize>(bytes: &mut MaybeUninit<[u8; N]>) {
+    std::hint::black_box(bytes);
 }
 
 /// The only offset in `bytes` that holds 0 and is followed by the raw length and the length of the text, and preceded by
