@@ -8,7 +8,12 @@
 use std::ffi::{CString, c_int, c_short};
 use std::mem::MaybeUninit;
 
+mod submission;
+
+pub use submission::{Refusal, Submission};
+
 use super::rulesets::Ruleset;
+use super::status::check;
 use super::{Host, log};
 use crate::abi;
 
@@ -121,47 +126,69 @@ impl<'a> Submitter<'a> {
     }
 
     /// Makes a message of these raw bytes. It is handed over with the batch, or at once when it is longer than the host's
-    /// maxMessageSize, because only the host's single submit truncates or splits as configured. `false` where the host has
-    /// no memory for it. May wait in the host by the flow control.
+    /// maxMessageSize, because only the host's single submit truncates or splits as configured. Returns what was handed
+    /// over by that, earlier messages included. May wait in the host by the flow control.
     ///
     /// `metadata` becomes `$!metadata!MODULE!NAME`; names without a value are left out.
-    pub fn add(&mut self, raw: &[u8], origin: &Origin, metadata: Option<&Metadata<'_>>) -> bool {
-        let Some(host) = Host::get() else { return false };
+    pub fn add(&mut self, raw: &[u8], origin: &Origin, metadata: Option<&Metadata<'_>>) -> Submission {
+        let no_memory = Submission::refused(1, Refusal::NoMemory);
+        let Some(host) = Host::get() else { return no_memory };
         let Some(offset) = host.message_flags_offset else {
             return self.parse_and_submit(host, raw, origin);
         };
-        let Some(message) = self.build(host, offset, raw, origin) else { return false };
+        let Some(message) = self.build(host, offset, raw, origin) else { return no_memory };
         if let Some(metadata) = metadata {
             add_metadata(host, message, metadata);
         }
         if raw.len() > longest_message(host) {
-            self.flush();
-            if let Some(submit) = host.symbols.submitMsg2 {
-                // SAFETY: a complete message, which the host consumes.
-                unsafe { submit(message) };
-            }
-            return true;
+            let earlier = self.flush();
+            let Some(submit) = host.symbols.submitMsg2 else { return earlier };
+            // SAFETY: a complete message, which the host consumes.
+            let answer = unsafe { submit(message) };
+            return earlier.and(one(answer));
         }
         self.collected.push(message);
-        if self.collected.len() >= BATCH {
-            self.flush();
+        if self.collected.len() < BATCH {
+            return Submission::default();
         }
-        true
+        self.flush()
     }
 
-    /// Hands everything collected over. May wait in the host by the flow control.
-    pub fn flush(&mut self) {
+    /// Hands everything collected over, and returns what became of it. May wait in the host by the flow control.
+    ///
+    /// What the host answers (tools/rsyslogd.c multiSubmitMsg2, runtime/queue.c qqueueMultiEnqObjNonDirect and
+    /// qqueueMultiEnqObjDirect, alike from 8.1901 to 8.2608):
+    /// - OK and an empty batch: the queue has them. It may have discarded some because it was full or nearly so; that is
+    ///   no error to it, and its own `discarded.full` and `discarded.nf` count them.
+    /// - An error and an empty batch: it stopped at one of them, as it does at the end with a full queue. Those before it
+    ///   are in the queue; that one and those behind it are lost, and as nobody can say which they are they cannot be
+    ///   freed either.
+    /// - OK and the batch as it was: there is no queue, and all of them are still ours.
+    pub fn flush(&mut self) -> Submission {
         self.now = None;
-        if self.collected.is_empty() {
-            return;
+        let count = self.collected.len();
+        if count == 0 {
+            return Submission::default();
         }
-        let Some(submit) = Host::get().and_then(|host| host.symbols.multiSubmitMsg2) else { return };
-        let count = self.collected.len() as c_short;
-        let mut batch = abi::multi_submit_t { maxElem: count, nElem: count, ppMsgs: self.collected.as_mut_ptr() };
-        // SAFETY: an array of `count` complete messages with one ruleset, none over the host's maximum; the host consumes
-        // them all, whatever it answers.
-        unsafe { submit(&raw mut batch) };
+        let Some(host) = Host::get() else { return Submission::default() };
+        let Some(submit) = host.symbols.multiSubmitMsg2 else { return Submission::default() };
+        let elements = count as c_short;
+        let mut batch = abi::multi_submit_t { maxElem: elements, nElem: elements, ppMsgs: self.collected.as_mut_ptr() };
+        // SAFETY: an array of `elements` complete messages with one ruleset, none over the host's maximum.
+        let answer = check(unsafe { submit(&raw mut batch) });
+        let is_untouched = answer.is_ok() && batch.nElem == elements;
+        if let Some(destruct) = host.symbols.msgDestruct.filter(|_| is_untouched) {
+            for message in &mut self.collected {
+                // SAFETY: the host has taken none of them, so the message is still ours alone; it is not used after this.
+                unsafe { destruct(&raw mut *message) };
+            }
+        }
         self.collected.clear();
+        match answer {
+            Ok(()) if is_untouched => Submission::refused(count as u64, Refusal::NoQueue),
+            Ok(()) => Submission::taken(count as u64),
+            Err(error) => Submission::refused(count as u64, error.into()),
+        }
     }
 
     /// A message with the batch's time, or, where this host's clock is not known, with its own.
@@ -203,9 +230,9 @@ impl<'a> Submitter<'a> {
         Some(message)
     }
 
-    fn parse_and_submit(&self, host: &Host, raw: &[u8], origin: &Origin) -> bool {
+    fn parse_and_submit(&self, host: &Host, raw: &[u8], origin: &Origin) -> Submission {
         let (Some(submit), Ok(length)) = (one_by_one(&host.symbols), c_int::try_from(raw.len())) else {
-            return false;
+            return Submission::refused(1, Refusal::NoMemory);
         };
         let ruleset = self.settings.ruleset.map_or(std::ptr::null_mut(), Ruleset::pointer);
         // SAFETY: the texts are NUL-terminated, raw is `length` bytes; a null time means now (tools/rsyslogd.c).
@@ -223,8 +250,13 @@ impl<'a> Submitter<'a> {
                 ruleset,
             )
         };
-        answer == abi::ABI_RET_OK
+        one(answer)
     }
+}
+
+/// What became of a message that was submitted by itself.
+fn one(answer: abi::rsRetVal) -> Submission {
+    check(answer).map_or_else(|error| Submission::refused(1, error.into()), |()| Submission::taken(1))
 }
 
 /// Whether this host can attach metadata to a message at all.
@@ -267,7 +299,7 @@ fn add_metadata(host: &Host, message: *mut abi::smsg_t, metadata: &Metadata<'_>)
 
 impl Drop for Submitter<'_> {
     fn drop(&mut self) {
-        self.flush();
+        let _ = self.flush();
     }
 }
 

@@ -221,6 +221,7 @@ fn named_counters(shared: &ReceiverShared) -> Vec<Named<'_>> {
             ("bytes", &counters.bytes),
             ("received", &counters.received),
             ("submitted", &counters.submitted),
+            ("submit_failed", &counters.submit_failed),
             ("frames_rejected", &counters.frames_rejected),
             ("oversize", &counters.oversize),
             ("ratelimited", &counters.ratelimited),
