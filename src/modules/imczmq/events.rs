@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +12,7 @@ use super::settings::InputSettings;
 use crate::host::message::{Origin, Refusal, Submission, SubmitSettings, Submitter};
 use crate::host::{local_host_name, log};
 use crate::modules::words::Said;
+use crate::sys::descriptors::PeerAddress;
 use crate::sys::zmq::Message;
 use crate::transport::receive::event_loop::{Intake, ReceiverEvent, ReceiverShared};
 
@@ -86,12 +86,12 @@ impl<'a> LogIntake<'a> {
 /// The origin for a `Peer-Address`: an IP address for TCP, written as IPv4 where it is one; nothing useful for ipc and
 /// inproc, whose peers are on this machine.
 fn origin_of(address: &str) -> Option<Origin> {
-    match address.parse::<IpAddr>() {
-        Ok(ip) => {
-            let ip = ip.to_canonical().to_string();
+    match PeerAddress::parse(address) {
+        Some(PeerAddress::Ip(ip)) => {
+            let ip = ip.to_string();
             Origin::new(&ip, &ip)
         }
-        Err(_) => Origin::new(&local_host_name(), "127.0.0.1"),
+        _ => Origin::new(&local_host_name(), "127.0.0.1"),
     }
 }
 
