@@ -2,14 +2,14 @@
 //!
 //! The host asks for each entry point by name when it loads the module (modules.c:590); names that are not here are
 //! answered with "no such entry point", which every release takes for optional ones. Every function below goes through
-//! the fence.
+//! the guard.
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batch::Batch;
-use super::boundary::{fence, fence_or};
+use super::commit::Commit;
+use super::guard::{guard, guard_or};
 use super::load::LOADED;
 use super::parameters::ParameterList;
 use super::phase::{BeforePrivilegeDrop, Running};
@@ -73,7 +73,7 @@ pub trait OutputModule: Module {
     /// `createWrkrInstance`.
     fn new_worker(action: &Arc<Self::Action>) -> Self::Worker;
     /// `commitTransaction`: the batch whole or not at all.
-    fn commit(worker: &mut Self::Worker, batch: Batch<'_>) -> Status;
+    fn commit(worker: &mut Self::Worker, commit: Commit<'_>) -> Status;
     /// `tryResume`: truthfully [`Status::Ok`] or [`Status::Suspended`].
     fn try_resume(worker: &mut Self::Worker) -> Status;
     /// `doHUP` of one action.
@@ -103,7 +103,7 @@ unsafe fn borrow<'a, T>(pointer: *mut c_void) -> Option<&'a T> {
 // --- common entry points ------------------------------------------------------------------------------------------------
 
 extern "C" fn get_type(to: *mut c_int) -> abi::rsRetVal {
-    fence("getType", || {
+    guard("getType", || {
         let role = Host::get().map_or(Role::Input, |host| host.role);
         put(to, if role == Role::Input { abi::ABI_MOD_IN as c_int } else { abi::ABI_MOD_OUT as c_int })
     })
@@ -111,22 +111,22 @@ extern "C" fn get_type(to: *mut c_int) -> abi::rsRetVal {
 
 extern "C" fn get_keep_type(to: *mut c_int) -> abi::rsRetVal {
     // Our threads and libzmq's have thread-local destructors in here: never unmap.
-    fence("getKeepType", || put(to, abi::ABI_MOD_KEEP as c_int))
+    guard("getKeepType", || put(to, abi::ABI_MOD_KEEP as c_int))
 }
 
 extern "C" fn module_id(to: *mut *mut c_void) -> abi::rsRetVal {
-    fence("modGetID", || put(to, (&raw const LOADED).cast_mut().cast()))
+    guard("modGetID", || put(to, (&raw const LOADED).cast_mut().cast()))
 }
 
 extern "C" fn module_exit() -> abi::rsRetVal {
-    fence("modExit", || {
+    guard("modExit", || {
         LOADED.store(false, Ordering::SeqCst);
         Status::Ok
     })
 }
 
 extern "C" fn is_compatible_with_feature(feature: c_int) -> abi::rsRetVal {
-    fence("isCompatibleWithFeature", || {
+    guard("isCompatibleWithFeature", || {
         let role = Host::get().map_or(Role::Input, |host| host.role);
         let known = match role {
             Role::Input => abi::ABI_FEATURE_NON_CANCEL_INPUT_TERMINATION,
@@ -137,7 +137,7 @@ extern "C" fn is_compatible_with_feature(feature: c_int) -> abi::rsRetVal {
 }
 
 extern "C" fn module_configuration_name(to: *mut *mut abi::uchar) -> abi::rsRetVal {
-    fence("getModCnfName", || {
+    guard("getModCnfName", || {
         static NAME: std::sync::OnceLock<CString> = std::sync::OnceLock::new();
         let name = NAME.get_or_init(|| CString::new(super::module_name()).unwrap_or_default());
         put(to, name.as_ptr().cast_mut().cast())
@@ -145,7 +145,7 @@ extern "C" fn module_configuration_name(to: *mut *mut abi::uchar) -> abi::rsRetV
 }
 
 extern "C" fn begin_load<M: Module>(to: *mut *mut c_void, configuration: *mut c_void) -> abi::rsRetVal {
-    fence("beginCnfLoad", || {
+    guard("beginCnfLoad", || {
         if to.is_null() {
             return Status::Failed;
         }
@@ -156,7 +156,7 @@ extern "C" fn begin_load<M: Module>(to: *mut *mut c_void, configuration: *mut c_
 }
 
 extern "C" fn set_module_parameters<M: Module>(list: *mut abi::nvlst) -> abi::rsRetVal {
-    fence("setModCnf", || {
+    guard("setModCnf", || {
         let Some(module) = current::<M>() else { return Status::Failed };
         // SAFETY: the host's list, valid during this call.
         let list = unsafe { ParameterList::new(list) };
@@ -165,16 +165,16 @@ extern "C" fn set_module_parameters<M: Module>(list: *mut abi::nvlst) -> abi::rs
 }
 
 extern "C" fn end_load(_module: *mut c_void) -> abi::rsRetVal {
-    fence("endCnfLoad", || Status::Ok)
+    guard("endCnfLoad", || Status::Ok)
 }
 
 extern "C" fn check<M: Module>(module: *mut c_void) -> abi::rsRetVal {
     // SAFETY: the pointer that beginCnfLoad gave the host.
-    fence("checkCnf", || with_module(unsafe { borrow::<Arc<M>>(module) }, |module| module.check()))
+    guard("checkCnf", || with_module(unsafe { borrow::<Arc<M>>(module) }, |module| module.check()))
 }
 
 extern "C" fn before_privilege_drop<M: Module>(module: *mut c_void) -> abi::rsRetVal {
-    fence("activateCnfPrePrivDrop", || {
+    guard("activateCnfPrePrivDrop", || {
         // SAFETY: as in `check`.
         with_module(unsafe { borrow::<Arc<M>>(module) }, |module| {
             module.before_privilege_drop(BeforePrivilegeDrop::entered());
@@ -183,14 +183,14 @@ extern "C" fn before_privilege_drop<M: Module>(module: *mut c_void) -> abi::rsRe
 }
 
 extern "C" fn activate<M: Module>(module: *mut c_void) -> abi::rsRetVal {
-    fence("activateCnf", || {
+    guard("activateCnf", || {
         // SAFETY: as in `check`.
         with_module(unsafe { borrow::<Arc<M>>(module) }, |module| module.activate(Running::entered()))
     })
 }
 
 extern "C" fn free_load<M: Module>(module: *mut c_void) -> abi::rsRetVal {
-    fence("freeCnf", || {
+    guard("freeCnf", || {
         if module.is_null() {
             return Status::Failed;
         }
@@ -227,7 +227,7 @@ pub(super) fn put<T>(to: *mut T, value: T) -> Status {
 // --- input ----------------------------------------------------------------------------------------------------------------
 
 extern "C" fn new_input<M: InputModule>(list: *mut abi::nvlst) -> abi::rsRetVal {
-    fence("newInpInst", || {
+    guard("newInpInst", || {
         let Some(module) = current::<M>() else { return Status::Failed };
         // SAFETY: the host's list, valid during this call.
         let list = unsafe { ParameterList::new(list) };
@@ -236,11 +236,11 @@ extern "C" fn new_input<M: InputModule>(list: *mut abi::nvlst) -> abi::rsRetVal 
 }
 
 extern "C" fn will_run() -> abi::rsRetVal {
-    fence("willRun", || Status::Ok)
+    guard("willRun", || Status::Ok)
 }
 
 extern "C" fn run_input<M: InputModule>(_thread: *mut abi::thrdInfo_t) -> abi::rsRetVal {
-    fence("runInput", || {
+    guard("runInput", || {
         if let Some(module) = current::<M>() {
             module.run(Running::entered(), &stop_signal::wait_until_host_stops);
         }
@@ -249,11 +249,11 @@ extern "C" fn run_input<M: InputModule>(_thread: *mut abi::thrdInfo_t) -> abi::r
 }
 
 extern "C" fn after_run(_thread: *mut abi::thrdInfo_t) -> abi::rsRetVal {
-    fence("afterRun", || Status::Ok)
+    guard("afterRun", || Status::Ok)
 }
 
 extern "C" fn hang_up_input<M: InputModule>(_nothing: *mut c_void) -> abi::rsRetVal {
-    fence("doHUP", || {
+    guard("doHUP", || {
         if let Some(module) = current::<M>() {
             module.hang_up();
         }
@@ -273,7 +273,7 @@ extern "C" fn new_action<M: OutputModule>(
     instance: *mut *mut c_void,
     request: *mut *mut abi::omodStringRequest_t,
 ) -> abi::rsRetVal {
-    fence("newActInst", || {
+    guard("newActInst", || {
         let Some(module) = current::<M>() else { return Status::Failed };
         if instance.is_null() || request.is_null() {
             return Status::Failed;
@@ -295,7 +295,7 @@ extern "C" fn new_action<M: OutputModule>(
 }
 
 extern "C" fn free_action<M: OutputModule>(instance: *mut c_void) -> abi::rsRetVal {
-    fence("freeInstance", || {
+    guard("freeInstance", || {
         if instance.is_null() {
             return Status::Ok;
         }
@@ -307,7 +307,7 @@ extern "C" fn free_action<M: OutputModule>(instance: *mut c_void) -> abi::rsRetV
 }
 
 extern "C" fn print_action(_instance: *mut c_void) -> abi::rsRetVal {
-    fence("dbgPrintInstInfo", || Status::Ok)
+    guard("dbgPrintInstInfo", || Status::Ok)
 }
 
 /// The old syntax, `*.* :omczmq:..`: the host offers each line to every output module.
@@ -316,7 +316,7 @@ extern "C" fn parse_selector(
     _instance: *mut *mut c_void,
     _request: *mut *mut abi::omodStringRequest_t,
 ) -> abi::rsRetVal {
-    fence("parseSelectorAct", || {
+    guard("parseSelectorAct", || {
         // SAFETY: null or the host's pointer to a pointer.
         let Some(line) = (unsafe { line.as_ref() }) else { return Status::NotOurs };
         if line.is_null() {
@@ -334,7 +334,7 @@ extern "C" fn parse_selector(
 }
 
 extern "C" fn new_worker<M: OutputModule>(to: *mut *mut c_void, instance: *mut c_void) -> abi::rsRetVal {
-    fence("createWrkrInstance", || {
+    guard("createWrkrInstance", || {
         // SAFETY: what newActInst gave the host.
         let Some(action) = (unsafe { borrow::<ActionBox<M>>(instance) }) else { return Status::Failed };
         if to.is_null() {
@@ -348,7 +348,7 @@ extern "C" fn new_worker<M: OutputModule>(to: *mut *mut c_void, instance: *mut c
 }
 
 extern "C" fn free_worker<M: OutputModule>(worker: *mut c_void) -> abi::rsRetVal {
-    fence("freeWrkrInstance", || {
+    guard("freeWrkrInstance", || {
         if !worker.is_null() {
             // SAFETY: what createWrkrInstance gave the host, which frees it once. The action may be gone already.
             drop(unsafe { Box::from_raw(worker.cast::<WorkerBox<M>>()) });
@@ -358,7 +358,7 @@ extern "C" fn free_worker<M: OutputModule>(worker: *mut c_void) -> abi::rsRetVal
 }
 
 extern "C" fn try_resume<M: OutputModule>(worker: *mut c_void) -> abi::rsRetVal {
-    fence_or("tryResume", Status::Suspended, || {
+    guard_or("tryResume", Status::Suspended, || {
         // SAFETY: what createWrkrInstance gave the host.
         let Some(worker) = (unsafe { borrow::<WorkerBox<M>>(worker) }) else { return Status::Suspended };
         match M::try_resume(&mut worker.lock().unwrap_or_else(PoisonError::into_inner)) {
@@ -370,7 +370,7 @@ extern "C" fn try_resume<M: OutputModule>(worker: *mut c_void) -> abi::rsRetVal 
 
 /// Must exist: it is what makes the action transactional (modules.c:727). A refusal here would duplicate messages.
 extern "C" fn begin_transaction(_worker: *mut c_void) -> abi::rsRetVal {
-    fence("beginTransaction", || Status::Ok)
+    guard("beginTransaction", || Status::Ok)
 }
 
 extern "C" fn commit<M: OutputModule>(
@@ -378,18 +378,18 @@ extern "C" fn commit<M: OutputModule>(
     parameters: *const abi::actWrkrIParams_t,
     count: c_uint,
 ) -> abi::rsRetVal {
-    fence("commitTransaction", || {
+    guard("commitTransaction", || {
         // SAFETY: what createWrkrInstance gave the host.
         let Some(worker) = (unsafe { borrow::<WorkerBox<M>>(worker) }) else { return Status::Failed };
         let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the host's array of count times the templates the action asked for, unchanged during this call.
-        let batch = unsafe { Batch::new(parameters, count as usize, M::templates(&worker)) };
-        M::commit(&mut worker, batch)
+        let commit = unsafe { Commit::new(parameters, count as usize, M::templates(&worker)) };
+        M::commit(&mut worker, commit)
     })
 }
 
 extern "C" fn hang_up_action<M: OutputModule>(instance: *mut c_void) -> abi::rsRetVal {
-    fence("doHUP", || {
+    guard("doHUP", || {
         // SAFETY: what newActInst gave the host.
         if let Some(action) = unsafe { borrow::<ActionBox<M>>(instance) } {
             <M as OutputModule>::hang_up(action);
@@ -467,7 +467,7 @@ pub(super) extern "C" fn query<I: InputModule, O: OutputModule>(
     name: *mut abi::uchar,
     to: *mut abi::abi_slot_t,
 ) -> abi::rsRetVal {
-    fence("queryEtryPt", || {
+    guard("queryEtryPt", || {
         if name.is_null() || to.is_null() {
             return Status::NoSuchEntryPoint;
         }

@@ -3,8 +3,8 @@
 use std::ffi::{CString, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::boundary::fence_or;
 use super::entry_points::{InputModule, OutputModule, put, query};
+use super::guard::guard_or;
 use super::role::{self, Role};
 use super::status::Status;
 use super::symbols::{Symbols, lookup_in_process};
@@ -24,7 +24,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
     host_query: abi::abi_host_query_t,
     own_address: *const c_void,
 ) -> c_int {
-    fence_or("modInit", Status::CannotLoad, || {
+    guard_or("modInit", Status::CannotLoad, || {
         // SAFETY: the process is rsyslogd, which exports its functions under these names; anything else exports none.
         let symbols = match unsafe { Symbols::find(lookup_in_process) } {
             Ok(symbols) => symbols,

@@ -3,9 +3,9 @@
 //! [`Host`] is found once, in `modInit`, and never changes after that; everything here works through it and quietly does
 //! nothing where there is none, as in unit tests.
 
-pub mod batch;
-pub mod boundary;
+pub mod commit;
 pub mod entry_points;
+pub mod guard;
 mod interfaces;
 pub mod load;
 pub mod log;

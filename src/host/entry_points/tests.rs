@@ -57,7 +57,7 @@ impl OutputModule for Panics {
     fn new_worker(_: &Arc<()>) {
         panic!("new_worker")
     }
-    fn commit((): &mut (), _: Batch<'_>) -> Status {
+    fn commit((): &mut (), _: Commit<'_>) -> Status {
         panic!("commit")
     }
     fn try_resume((): &mut ()) -> Status {

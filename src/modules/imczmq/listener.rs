@@ -11,7 +11,7 @@ use crate::host::message::{SharedText, SubmitSettings, can_add_metadata};
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::rulesets::Ruleset;
 use crate::host::statistics::{Named, Registration};
-use crate::host::{ConfigurationHandle, boundary, log, module_name};
+use crate::host::{ConfigurationHandle, guard, log, module_name};
 use crate::modules::runtime::{Runtime, renew_keys, write_ports};
 use crate::modules::words::{Said, connection_counters};
 use crate::sys::signals::spawn_without_signals;
@@ -209,7 +209,7 @@ impl Start {
             tracks_keys: self.tracks_keys,
             intake,
         };
-        let _ = boundary::catch("the receiver thread", || receiver.run());
+        let _ = guard::catch("the receiver thread", || receiver.run());
     }
 }
 

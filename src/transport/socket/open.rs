@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::curve::security::{Security, SecurityError};
-use crate::sys::interfaces;
+use crate::sys::network_interfaces;
 use crate::sys::zmq::{self, Context, Socket, option};
 use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Host, Side};
 use crate::transport::link::monitor::Monitor;
@@ -210,7 +210,7 @@ impl OpenSocket {
             let failed = |cause: String| OpenError::Connect { endpoint: address.clone(), cause };
             if matches!(endpoint.address, Address::Tcp { source: Some(_), .. }) {
                 // libzmq takes the source for an interface's name first.
-                interfaces::check_listable().map_err(|cause| failed(cause.to_string()))?;
+                network_interfaces::check_listable().map_err(|cause| failed(cause.to_string()))?;
             }
             self.socket.connect(&address).map_err(|cause| failed(cause.to_string()))?;
             self.connected.push(address);

@@ -4,12 +4,12 @@ use crate::abi;
 
 /// A view of the host's parameter array; lives as long as the entry point.
 #[derive(Clone, Copy)]
-pub struct Batch<'a> {
+pub struct Commit<'a> {
     parameters: &'a [abi::actWrkrIParams_t],
     templates: usize,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Commit<'a> {
     /// # Safety
     /// `parameters` is the host's array of `messages` times `templates` elements (runtime/rsyslog.h:740), not changed
     /// during `'a`.
@@ -101,8 +101,8 @@ mod tests {
     fn template(bytes: &[u8], length: u32) -> &[u8] {
         let array = [parameter(bytes, length)];
         // SAFETY: one message with one template, whose text outlives the array.
-        let batch = unsafe { Batch::new(array.as_ptr(), 1, 1) };
-        batch.messages().next().unwrap().template(0)
+        let commit = unsafe { Commit::new(array.as_ptr(), 1, 1) };
+        commit.messages().next().unwrap().template(0)
     }
 
     #[test]
@@ -110,8 +110,8 @@ mod tests {
         for stale in [0, 3, 9, 4096] {
             let array = [parameter(b"{\"a\":1}\0\0\0", stale), parameter(b"topic\0", 5)];
             // SAFETY: one message with two templates.
-            let batch = unsafe { Batch::new(array.as_ptr(), 1, 2) };
-            let message = batch.messages().next().unwrap();
+            let commit = unsafe { Commit::new(array.as_ptr(), 1, 2) };
+            let message = commit.messages().next().unwrap();
             assert_eq!(message.template(0), b"{\"a\":1}", "lenStr {stale}");
             assert_eq!(message.template(1), b"topic");
             assert_eq!(message.template(2), b"");
@@ -137,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn null_and_empty_batches_have_no_messages() {
+    fn null_and_empty_commits_have_no_messages() {
         // SAFETY: nothing is read.
-        let batch = unsafe { Batch::new(std::ptr::null(), 7, 2) };
-        assert!(batch.is_empty() && batch.messages().next().is_none());
+        let commit = unsafe { Commit::new(std::ptr::null(), 7, 2) };
+        assert!(commit.is_empty() && commit.messages().next().is_none());
         let array = [abi::actWrkrIParams_t { param: std::ptr::null_mut(), lenBuf: 9, lenStr: 9 }];
         // SAFETY: one message with one template.
-        let batch = unsafe { Batch::new(array.as_ptr(), 1, 1) };
-        assert_eq!(batch.messages().next().unwrap().template(0), b"");
+        let commit = unsafe { Commit::new(array.as_ptr(), 1, 1) };
+        assert_eq!(commit.messages().next().unwrap().template(0), b"");
     }
 }
