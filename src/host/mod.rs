@@ -4,12 +4,14 @@
 //! nothing where there is none, as in unit tests.
 
 pub mod commit;
-pub mod entry_points;
+mod entry_points;
 pub mod guard;
 mod interfaces;
 pub mod load;
+mod loaded;
 pub mod log;
 pub mod message;
+pub mod module;
 pub mod parameters;
 pub mod phase;
 pub mod role;

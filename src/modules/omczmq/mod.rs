@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::curve::security::SecuritySettings;
 use crate::host::commit::Commit;
-use crate::host::entry_points::{Module, OutputModule, Refused};
+use crate::host::module::{Module, OutputModule, Refused};
 use crate::host::parameters::ParameterList;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::status::Status;
