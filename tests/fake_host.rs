@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+
+use rsyslog_zmq::sys::zmq::{Context, kind};
 
 /// A directory with a fake host and copies of the module.
 struct Bench {
@@ -236,6 +239,74 @@ fn an_unknown_message_layout_is_said_once_and_the_slow_way_is_taken() {
     let said = lines.iter().filter(|line| line.contains("message layout is not known")).count();
     assert_eq!(said, 1, "{lines:#?}");
     assert_lines(&lines, &["runInput 0", "in time"]);
+}
+
+/// A host that runs until it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Everything that a host says from the start of its input to its end. One log message at a time is sent to it: the next
+/// one when the host has said what becomes of the last one.
+fn submit(defines: &[&str], answers: &[&str]) -> Vec<String> {
+    let bench = Bench::new(defines);
+    let (module, port, stop) = (bench.copy("imczmq.so", "imczmq.so"), bench.path("port"), bench.path("stop"));
+    let mut host = Command::new(bench.path("host"));
+    host.arg(module).args(["submit", "@tcp://127.0.0.1:*"]).args([&port, &stop]).stdout(Stdio::piped());
+    let mut host = Running(host.spawn().unwrap());
+    let mut all = Vec::new();
+    let mut lines = BufReader::new(host.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |wanted: &str| {
+        for line in lines.by_ref() {
+            let is_wanted = line == wanted;
+            all.push(line);
+            if is_wanted {
+                return;
+            }
+        }
+        panic!("no line {wanted:?} in {all:#?}");
+    };
+    until("activateCnf 0");
+    let socket = Context::new().unwrap().socket(kind::PUSH).unwrap();
+    socket.connect(&format!("tcp://127.0.0.1:{}", std::fs::read_to_string(port).unwrap().trim_end())).unwrap();
+    for answer in answers {
+        socket.send_bytes(b"<13>a record", 0).unwrap();
+        until(answer);
+    }
+    std::fs::write(stop, "").unwrap();
+    until("modExit 0");
+    all
+}
+
+#[test]
+fn log_messages_that_the_host_refuses_are_counted_and_said_once() {
+    let answers = ["refused 1", "refused 1", "submitted 1 flags 0x30", "submitted 1 flags 0x30"];
+    let lines = submit(&["REFUSED_SUBMISSIONS=2"], &answers);
+    assert_lines(&lines, &["received is 4", "submitted is 2", "submit_failed is 2"]);
+    let said: Vec<_> = lines.iter().filter(|line| line.starts_with("error") || line.starts_with("message 5")).collect();
+    let name = "imczmq: _tcp___127_0_0_1__";
+    assert_eq!(
+        said,
+        [
+            &format!(
+                "error: {name}: rsyslog refused log messages (its error -2153), which are lost; submit_failed counts them"
+            ),
+            &format!("message 5: {name}: rsyslog takes log messages again; it refused 2"),
+        ]
+    );
+    assert!(!lines.iter().any(|line| line == "destroyed 1"), "what the queue had was the queue's: {lines:#?}");
+}
+
+#[test]
+fn log_messages_that_no_queue_has_taken_are_freed_and_counted() {
+    let answers = ["no queue for 1", "submitted 1 flags 0x30"];
+    let lines = submit(&["SUBMISSIONS_WITHOUT_QUEUE=1"], &answers);
+    assert_lines(&lines, &["submitted is 1", "submit_failed is 1", "destroyed 1"]);
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! `modInit`: finding the host, the copy's role, and the reasons to refuse.
 
 use std::ffi::{CString, c_int, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::boundary::fence_or;
-use super::entry_points::{InputModule, OutputModule, put, query};
+use super::entry_points::{put, query};
+use super::guard::guard_or;
+use super::module::{InputModule, OutputModule};
 use super::role::{self, Role};
 use super::status::Status;
 use super::symbols::{Symbols, lookup_in_process};
-use super::{HOST, Host, interfaces, message};
+use super::{HOST, Host, interfaces, loaded, message};
 use crate::abi;
-
-/// Set from `modInit` to `modExit`: one file loaded through two links is one library, and would share everything.
-pub(super) static LOADED: AtomicBool = AtomicBool::new(false);
 
 /// The body of `modInit` for this pair of modules.
 ///
@@ -24,7 +21,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
     host_query: abi::abi_host_query_t,
     own_address: *const c_void,
 ) -> c_int {
-    fence_or("modInit", Status::CannotLoad, || {
+    guard_or("modInit", Status::CannotLoad, || {
         // SAFETY: the process is rsyslogd, which exports its functions under these names; anything else exports none.
         let symbols = match unsafe { Symbols::find(lookup_in_process) } {
             Ok(symbols) => symbols,
@@ -35,7 +32,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
             Ok(found) => found,
             Err(error) => return complain_with(&symbols, &error.to_string()),
         };
-        if LOADED.swap(true, Ordering::SeqCst) {
+        if !loaded::claim() {
             return complain_with(
                 &symbols,
                 &format!(
@@ -50,7 +47,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
                     let _ = HOST.set(host);
                 }
                 Err(error) => {
-                    LOADED.store(false, Ordering::SeqCst);
+                    loaded::release();
                     return complain_with(&symbols, &error.to_string());
                 }
             }

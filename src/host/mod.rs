@@ -3,13 +3,15 @@
 //! [`Host`] is found once, in `modInit`, and never changes after that; everything here works through it and quietly does
 //! nothing where there is none, as in unit tests.
 
-pub mod batch;
-pub mod boundary;
-pub mod entry_points;
+pub mod commit;
+mod entry_points;
+pub mod guard;
 mod interfaces;
 pub mod load;
+mod loaded;
 pub mod log;
 pub mod message;
+pub mod module;
 pub mod parameters;
 pub mod phase;
 pub mod role;

@@ -42,3 +42,13 @@ impl Status {
         }
     }
 }
+
+/// What the host answered to a call of ours instead of OK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error {0}")]
+pub struct HostError(abi::rsRetVal);
+
+/// The host's answer to a call of ours.
+pub(super) const fn check(answer: abi::rsRetVal) -> Result<(), HostError> {
+    if answer == abi::ABI_RET_OK { Ok(()) } else { Err(HostError(answer)) }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::curve::security::{SecurityError, SecuritySettings};
-use crate::host::entry_points::Refused;
+use crate::host::module::Refused;
 use crate::host::parameters::{Kind, Parameter, Scope, Values};
 use crate::host::statistics::sanitised;
 use crate::sys::accounts;

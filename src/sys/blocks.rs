@@ -165,7 +165,7 @@ impl Arena {
 
     /// A message of exactly `length` bytes that `write` puts in; what it leaves out is zero, what it puts in beyond is
     /// dropped. `ENOMEM` is the only error.
-    pub fn written(&mut self, length: usize, write: impl FnOnce(&mut Writer)) -> Result<Message> {
+    pub fn written(&mut self, length: usize, write: impl for<'w> FnOnce(&mut Writer<'w>)) -> Result<Message> {
         if length <= IN_HANDLE || length > LARGEST {
             return Message::written(length, write);
         }
@@ -175,9 +175,10 @@ impl Arena {
         };
         // SAFETY: `used + length` is within the block.
         let start = unsafe { filling.start.add(filling.used) };
-        // SAFETY: this part of the block is nobody else's yet, and `length` bytes long.
-        unsafe { Writer::fill(start, length, write) };
-        // SAFETY: the bytes stay as they are while their block has owners, and this message is one of them now.
+        // SAFETY: `length` bytes of the block, initialised or not, that no message and nothing else refers to yet.
+        let memory = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>().as_ptr(), length) };
+        Writer::fill(memory, write);
+        // SAFETY: the bytes are initialised by now, and stay as they are while their block has owners, and this message is one of them now.
         let message = unsafe {
             Message::of(start, length, message_is_gone as unsafe extern "C" fn(_, _), filling.block.as_ptr().cast())
         }?;

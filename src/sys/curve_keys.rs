@@ -1,6 +1,6 @@
 //! libzmq's two functions for CURVE keys, in Z85 text as libzmq speaks it (zmq_curve_keypair(3), zmq_curve_public(3)).
 
-use crate::sys::zmq::{self, Error, Result};
+use crate::sys::zmq::{self, Error, Result, check};
 use std::ffi::{c_char, c_int, c_void};
 use zeroize::Zeroizing;
 
@@ -20,14 +20,6 @@ const BUFFER_LENGTH: usize = TEXT_LENGTH + 1;
 
 fn without_nul(buffer: &[u8; BUFFER_LENGTH]) -> [u8; TEXT_LENGTH] {
     std::array::from_fn(|index| buffer[index])
-}
-
-fn check(rc: c_int) -> Result<()> {
-    if rc == 0 {
-        return Ok(());
-    }
-    // SAFETY: zmq_errno only reads this thread's errno (libzmq's promise).
-    Err(Error::from_errno(unsafe { zmq_sys::zmq_errno() }))
 }
 
 /// A fresh pair, public half first. `ENOTSUP` where libzmq was built without CURVE.

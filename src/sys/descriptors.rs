@@ -23,7 +23,7 @@ pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> std::io::Result<()> {
 /// Where a peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerAddress {
-    /// Over TCP. IPv4 addresses mapped into IPv6 are IPv4.
+    /// Over TCP. IPv4 addresses mapped into IPv6 are IPv4. A link-local address has lost its zone (`%eth0`).
     Ip(IpAddr),
     /// Over a Unix socket: the process that connected.
     Process(libc::pid_t),
@@ -35,6 +35,10 @@ impl PeerAddress {
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Some(Self::Ip(ip.to_canonical()));
+        }
+        // getnameinfo(3) puts the zone behind a link-local address.
+        if let Some(Ok(ip)) = text.split_once('%').map(|(address, _zone)| address.parse::<Ipv6Addr>()) {
+            return Some(Self::Ip(ip.into()));
         }
         let mut parts = text.rsplitn(4, ':');
         let process = parts.next()?.parse().ok()?;
@@ -283,8 +287,9 @@ mod tests {
         assert_eq!(PeerAddress::parse("192.0.2.1"), ip("192.0.2.1"));
         assert_eq!(PeerAddress::parse("::ffff:192.0.2.1"), ip("192.0.2.1"));
         assert_eq!(PeerAddress::parse("fe80::1"), ip("fe80::1"));
+        assert_eq!(PeerAddress::parse("fe80::1%eth0"), ip("fe80::1"));
         assert_eq!(PeerAddress::parse("localhost:0:0:77"), Some(PeerAddress::Process(77)));
-        for text in ["", "localhost", "localhost:0:77", "a:b:c:d", "localhost:0:0:"] {
+        for text in ["", "localhost", "localhost:0:77", "a:b:c:d", "localhost:0:0:", "192.0.2.1%eth0", "%eth0"] {
             assert_eq!(PeerAddress::parse(text), None, "{text}");
         }
     }

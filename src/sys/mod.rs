@@ -8,7 +8,7 @@ pub mod accounts;
 pub mod blocks;
 pub mod curve_keys;
 pub mod descriptors;
-pub mod interfaces;
+pub mod network_interfaces;
 pub mod private_file;
 pub mod signals;
 pub mod waker;

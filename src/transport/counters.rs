@@ -115,8 +115,10 @@ pub struct ReceiverCounters {
     pub bytes: Counter,
     /// ZeroMQ messages received.
     pub received: Counter,
-    /// Log messages made of them.
+    /// Log messages made of them that were taken over.
     pub submitted: Counter,
+    /// Log messages made of them that were refused.
+    pub submit_failed: Counter,
     /// ZeroMQ messages or frames that are no log message.
     pub frames_rejected: Counter,
     /// Log messages over the rate limit.

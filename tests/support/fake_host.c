@@ -33,10 +33,19 @@ struct interface { int version, loaded; slot_t *slots[126]; };
 #ifndef STATSOBJ_VERSION
 #define STATSOBJ_VERSION 13
 #endif
+/* How many submissions the queue refuses before it takes one, and for how many before those there is no queue. */
+#ifndef REFUSED_SUBMISSIONS
+#define REFUSED_SUBMISSIONS 0
+#endif
+#ifndef SUBMISSIONS_WITHOUT_QUEUE
+#define SUBMISSIONS_WITHOUT_QUEUE 0
+#endif
 
 /* --- exports ------------------------------------------------------------------------------------------------ */
 void *runConf;
 static int stopping;
+/* The host also stops as soon as there is a file of this name. */
+static const char *stop_file;
 
 static void say(const char *what, const char *fmt, va_list args)
 {
@@ -116,7 +125,14 @@ static void twin(struct message *m)
 #endif
 }
 int msgConstruct(struct message **to) { *to = calloc(1, sizeof **to); return 0; }
-int msgDestruct(struct message **m) { free(*m); *m = NULL; return 0; }
+static int is_submitting;
+int msgDestruct(struct message **m)
+{
+	if (is_submitting) printf("destroyed 1\n");
+	free(*m);
+	*m = NULL;
+	return 0;
+}
 #ifndef WITHOUT_MSGDUP
 struct message *MsgDup(struct message *m) { struct message *c = malloc(sizeof *c); memcpy(c, m, sizeof *c); return c; }
 #endif
@@ -141,13 +157,23 @@ void MsgSetMSGoffs(struct message *m, int o) { m->text = o; m->text_length = m->
 void setProtocolVersion(struct message *m, int v) { m->version = (short)v; twin(m); }
 int submitMsg2(struct message *m) { printf("submitted 1\n"); free(m); return 0; }
 struct batch { short max, n; struct message **messages; };
+/* As in tools/rsyslogd.c: without a queue the batch stays as it is and all is well; with one nothing is left in it, whatever
+ * the queue answers. */
 int multiSubmitMsg2(struct batch *b)
 {
-	printf("submitted %d flags %#x\n", b->n, (unsigned)b->messages[0]->flags);
-	fflush(stdout);
+	static int calls;
+	int call = calls++;
+	is_submitting = 1;
+	if (call < SUBMISSIONS_WITHOUT_QUEUE) {
+		printf("no queue for %d\n", b->n);
+		return 0;
+	}
+	int is_refused = call < SUBMISSIONS_WITHOUT_QUEUE + REFUSED_SUBMISSIONS;
+	if (is_refused) printf("refused %d\n", b->n);
+	else printf("submitted %d flags %#x\n", b->n, (unsigned)b->messages[0]->flags);
 	for (int i = 0; i < b->n; i++) free(b->messages[i]);
 	b->n = 0;
-	return 0;
+	return is_refused ? -2153 : 0;
 }
 #ifndef WITHOUT_PARSE_AND_SUBMIT
 int parseAndSubmitMessage(const char *host, const char *ip, const char *text, int n, int flags, int flow, void *name,
@@ -162,20 +188,31 @@ int parseAndSubmitMessage(const char *host, const char *ip, const char *text, in
 int glblGetMaxLine(void *conf) { (void)conf; return 8192; }
 
 /* --- objects ------------------------------------------------------------------------------------------------- */
-static int input_term_state(void) { return stopping; }
+static int input_term_state(void) { return stopping || (stop_file && access(stop_file, F_OK) == 0); }
 static char *local_host_name(void) { return "fakehost"; }
 static int prop_create(char **to, const char *text, int n) { *to = strndup(text, (size_t)n); return 0; }
 static int prop_destruct(char **p) { free(*p); *p = NULL; return 0; }
 static int get_ruleset(void *conf, void **to, char *name) { (void)conf; (void)name; *to = NULL; return -3003; }
 static int stats_construct(char **to) { *to = malloc(1); return 0; }
 static int stats_finalize(char *s) { (void)s; return 0; }
-static int stats_destruct(char **s) { free(*s); *s = NULL; printf("statistics gone\n"); return 0; }
+static struct { const char *name; const uint64_t *value; } counters[64];
+static int counted;
+static int stats_destruct(char **s)
+{
+	for (int i = 0; i < counted; i++) printf("%s is %llu\n", counters[i].name, (unsigned long long)*counters[i].value);
+	free(*s);
+	*s = NULL;
+	printf("statistics gone\n");
+	return 0;
+}
 static int stats_name(char *s, char *name) { (void)s; printf("statistics %s\n", name); return 0; }
 static int stats_origin(char *s, char *name) { (void)s; (void)name; return 0; }
 static int stats_add(char *s, const char *name, int type, int8_t flags, void *counter)
 {
 	(void)s;
 	printf("counter %s type %d flags %d aligned %d\n", name, type, flags, (uintptr_t)counter % 8 == 0);
+	counters[counted].name = strdup(name);
+	counters[counted++].value = counter;
 	return 0;
 }
 #define SLOT(i, f) table->slots[i] = (slot_t *)(f)
@@ -294,6 +331,15 @@ int main(int argc, char **argv)
 		printf("runInput %d\n", CALL("runInput", (void *), NULL));
 		printf("%s\n", milliseconds() - before < 1000 ? "in time" : "too late");
 		printf("afterRun %d\n", CALL("afterRun", (void *), NULL));
+		run_down();
+	} else if (!strcmp(scenario, "submit")) {
+		begin();
+		struct node *list = add(add(NULL, "endpoints", argv[3]), "socktype", "PULL");
+		list = add(list, "listenportfilename", argv[4]);
+		CALL("newInpInst", (struct node *), list);
+		run_up();
+		stop_file = argv[5];
+		printf("runInput %d\n", CALL("runInput", (void *), NULL));
 		run_down();
 	} else if (!strcmp(scenario, "action")) {
 		void *action = NULL, *worker = NULL;

@@ -135,7 +135,9 @@ fn unreachable(obstacle: &Obstacle, is_file: bool) -> Finding {
         }
         Obstacle::NoAnswer => "is the address right, and does a firewall let the port through?",
         Obstacle::Permission => "fileowner, filegroup and filecreatemode of the action say who may use its socket",
-        Obstacle::Name(_) | Obstacle::Other(_) | Obstacle::Here(_) => "that is what the system says; it has to be settled there",
+        Obstacle::Name(_) | Obstacle::Other(_) | Obstacle::Here(_) => {
+            "that is what the system says; it has to be settled there"
+        }
     };
     Finding { outcome: Outcome::Unreachable, what: obstacle.to_string(), advice: advice.to_owned() }
 }

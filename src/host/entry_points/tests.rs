@@ -1,7 +1,19 @@
 //! Every entry point with a body that panics, and with null where the host has a pointer.
 
-use super::*;
+use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::{Arc, Mutex};
+
+use super::common::*;
+use super::input::{after_run, hang_up_input, new_input, run_input};
+use super::output::*;
+use super::*;
+use crate::host::ConfigurationHandle;
+use crate::host::commit::Commit;
+use crate::host::module::{Module, Refused};
+use crate::host::parameters::ParameterList;
+use crate::host::phase::{BeforePrivilegeDrop, Running};
+use crate::host::template_request::TemplateRequest;
 
 struct Panics;
 
@@ -57,7 +69,7 @@ impl OutputModule for Panics {
     fn new_worker(_: &Arc<()>) {
         panic!("new_worker")
     }
-    fn commit((): &mut (), _: Batch<'_>) -> Status {
+    fn commit((): &mut (), _: Commit<'_>) -> Status {
         panic!("commit")
     }
     fn try_resume((): &mut ()) -> Status {
@@ -148,7 +160,7 @@ fn every_entry_point_the_host_demands_is_in_its_table() {
         "activateCnfPrePrivDrop",
     ];
     for name in common_names.iter().chain(&["runInput", "willRun", "afterRun", "newInpInst", "doHUP"]) {
-        assert!(input::<Panics>(name.as_bytes()).is_some(), "the input lacks {name}");
+        assert!(input::table::<Panics>(name.as_bytes()).is_some(), "the input lacks {name}");
     }
     let of_outputs = [
         "freeInstance",
@@ -163,10 +175,13 @@ fn every_entry_point_the_host_demands_is_in_its_table() {
         "newActInst",
     ];
     for name in common_names.iter().chain(&of_outputs) {
-        assert!(output::<Panics>(name.as_bytes()).is_some(), "the output lacks {name}");
+        assert!(output::table::<Panics>(name.as_bytes()).is_some(), "the output lacks {name}");
     }
     // With commitTransaction there must be no doAction (modules.c:727); the rest is unknown or newer than this module.
     for name in ["doAction", "endTransaction", "SetShutdownImmdtPtr", "setActionInfo", "doHUPWrkr", "", "modInit"] {
-        assert!(output::<Panics>(name.as_bytes()).is_none() && input::<Panics>(name.as_bytes()).is_none(), "{name}");
+        assert!(
+            output::table::<Panics>(name.as_bytes()).is_none() && input::table::<Panics>(name.as_bytes()).is_none(),
+            "{name}"
+        );
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,9 +9,10 @@ use std::time::Instant;
 use super::rate_limit::{RateLimit, Verdict};
 use super::settings::InputSettings;
 
-use crate::host::message::{Origin, SubmitSettings, Submitter};
+use crate::host::message::{Origin, Refusal, Submission, SubmitSettings, Submitter};
 use crate::host::{local_host_name, log};
 use crate::modules::log_lines::SocketLog;
+use crate::sys::descriptors::PeerAddress;
 use crate::sys::zmq::Message;
 use crate::transport::receive::event_loop::{Intake, ReceiverEvent, ReceiverShared};
 
@@ -32,6 +32,8 @@ pub(super) struct LogIntake<'a> {
     origins: HashMap<String, Rc<Origin>>,
     last: Option<(String, Rc<Origin>)>,
     log: Arc<SocketLog>,
+    /// Log messages that the host has refused since it last took one.
+    refused: u64,
 }
 
 impl<'a> LogIntake<'a> {
@@ -53,6 +55,7 @@ impl<'a> LogIntake<'a> {
             origins: HashMap::new(),
             last: None,
             log,
+            refused: 0,
         }
     }
 
@@ -83,12 +86,12 @@ impl<'a> LogIntake<'a> {
 /// The origin for a `Peer-Address`: an IP address for TCP, written as IPv4 where it is one; nothing useful for ipc and
 /// inproc, whose peers are on this machine.
 fn origin_of(address: &str) -> Option<Origin> {
-    match address.parse::<IpAddr>() {
-        Ok(ip) => {
-            let ip = ip.to_canonical().to_string();
+    match PeerAddress::parse(address) {
+        Some(PeerAddress::Ip(ip)) => {
+            let ip = ip.to_string();
             Origin::new(&ip, &ip)
         }
-        Err(_) => Origin::new(&local_host_name(), "127.0.0.1"),
+        _ => Origin::new(&local_host_name(), "127.0.0.1"),
     }
 }
 
@@ -118,19 +121,33 @@ impl LogIntake<'_> {
     }
 }
 
-impl Intake for LogIntake<'_> {
-    fn record(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8]) -> bool {
-        if !self.is_within_rate() {
-            return false;
+impl LogIntake<'_> {
+    /// Counts what became of log messages. That the host refuses them, or takes them again, is said once.
+    fn count(&mut self, submission: Submission) {
+        let counters = &self.shared.counters;
+        counters.submitted.add(submission.taken);
+        counters.submit_failed.add(submission.refused);
+        let name = self.name;
+        match submission.refusal {
+            Some(why) => {
+                if self.refused == 0 {
+                    log::error(&format!(
+                        "{name}: rsyslog refused log messages ({why}), which are lost; submit_failed counts them"
+                    ));
+                }
+                self.refused += submission.refused;
+            }
+            None if self.refused > 0 && submission.taken > 0 => {
+                log::notice(&format!("{name}: rsyslog takes log messages again; it refused {}", self.refused));
+                self.refused = 0;
+            }
+            None => {}
         }
-        let Some(origin) = self.origin(carrier) else { return false };
-        self.bytes += record.len();
-        if self.bytes > self.max_bytes {
-            self.submitter.flush();
-            self.bytes = record.len();
-        }
+    }
+
+    fn add(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8], origin: &Origin) -> Submission {
         if !self.adds_metadata {
-            return self.submitter.add(record, &origin, None);
+            return self.submitter.add(record, origin, None);
         }
         let name = self.name;
         let metadata = [
@@ -140,12 +157,33 @@ impl Intake for LogIntake<'_> {
             ("userid", property(carrier, c"User-Id")),
             ("certificate", property(carrier, c"name")),
         ];
-        self.submitter.add(record, &origin, Some(&metadata))
+        self.submitter.add(record, origin, Some(&metadata))
+    }
+}
+
+impl Intake for LogIntake<'_> {
+    fn record(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8]) {
+        if !self.is_within_rate() {
+            return;
+        }
+        let Some(origin) = self.origin(carrier) else {
+            return self.count(Submission::refused(1, Refusal::NoMemory));
+        };
+        self.bytes += record.len();
+        if self.bytes > self.max_bytes {
+            self.flush();
+            self.bytes = record.len();
+        }
+        let submission = self.add(carrier, topic, record, &origin);
+        if submission != Submission::default() {
+            self.count(submission);
+        }
     }
 
     fn flush(&mut self) {
         self.bytes = 0;
-        self.submitter.flush();
+        let submission = self.submitter.flush();
+        self.count(submission);
     }
 
     fn tell(&mut self, event: ReceiverEvent<'_>) {

@@ -11,7 +11,7 @@ use crate::host::message::{SharedText, SubmitSettings, can_add_metadata};
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::rulesets::Ruleset;
 use crate::host::statistics::{Named, Registration};
-use crate::host::{ConfigurationHandle, boundary, log, module_name};
+use crate::host::{ConfigurationHandle, guard, log, module_name};
 use crate::modules::log_lines::{SocketLog, connection_counters};
 use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, renew_keys, write_ports};
@@ -212,7 +212,7 @@ impl Start {
             tracks_keys: self.tracks_keys,
             intake,
         };
-        let _ = boundary::catch("the receiver thread", || receiver.run());
+        let _ = guard::catch("the receiver thread", || receiver.run());
     }
 }
 
@@ -224,6 +224,7 @@ fn named_counters(shared: &ReceiverShared) -> Vec<Named<'_>> {
             ("bytes", &counters.bytes),
             ("received", &counters.received),
             ("submitted", &counters.submitted),
+            ("submit_failed", &counters.submit_failed),
             ("frames_rejected", &counters.frames_rejected),
             ("oversize", &counters.connections.oversize),
             ("ratelimited", &counters.ratelimited),

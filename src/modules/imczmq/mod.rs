@@ -8,7 +8,7 @@ pub mod settings;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::curve::security::SecuritySettings;
-use crate::host::entry_points::{InputModule, Module, Refused};
+use crate::host::module::{InputModule, Module, Refused};
 use crate::host::parameters::ParameterList;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::{ConfigurationHandle, log};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::curve::security::SecuritySettings;
-use crate::host::entry_points::Refused;
 use crate::host::message::FlowControl;
+use crate::host::module::Refused;
 use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::modules::settings::{SECURITY, SOCKET, SocketSettings, parameter};
 use crate::transport::address::topic;

@@ -11,7 +11,7 @@ use super::settings::ActionSettings;
 use crate::curve::security::Security;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::statistics::Registration;
-use crate::host::{boundary, log, module_name};
+use crate::host::{guard, log, module_name};
 use crate::modules::log_lines::SocketLog;
 use crate::modules::log_writer::Log;
 use crate::modules::runtime::{self, Runtime, write_ports};
@@ -164,7 +164,7 @@ impl Action {
         };
         let feed = Arc::clone(&self.feed);
         let body = move || {
-            if boundary::catch("the sender thread", || sender.run()).is_none() {
+            if guard::catch("the sender thread", || sender.run()).is_none() {
                 feed.queue.close();
             }
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 
 use super::settings::{ActionSettings, Topics};
-use crate::host::batch::{Batch as Commit, Rendered};
+use crate::host::commit::{Commit, Rendered};
 use crate::sys::blocks::Arena;
 use crate::sys::zmq::{Message, Result};
 use crate::transport::send::batch::Batch;

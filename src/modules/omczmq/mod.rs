@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::curve::security::SecuritySettings;
-use crate::host::batch::Batch;
-use crate::host::entry_points::{Module, OutputModule, Refused};
+use crate::host::commit::Commit;
+use crate::host::module::{Module, OutputModule, Refused};
 use crate::host::parameters::ParameterList;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::status::Status;
@@ -153,8 +153,8 @@ impl OutputModule for Omczmq {
         Worker::new(Arc::clone(action))
     }
 
-    fn commit(worker: &mut Worker, batch: Batch<'_>) -> Status {
-        worker.commit(batch)
+    fn commit(worker: &mut Worker, commit: Commit<'_>) -> Status {
+        worker.commit(commit)
     }
 
     fn try_resume(worker: &mut Worker) -> Status {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::curve::security::SecuritySettings;
-use crate::host::entry_points::Refused;
+use crate::host::module::Refused;
 use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::host::template_request::TemplateRequest;
 use crate::modules::settings::{SECURITY, SOCKET, SocketSettings, milliseconds, parameter};

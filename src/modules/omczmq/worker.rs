@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::frames;
-use crate::host::batch::Batch as Commit;
+use crate::host::commit::Commit;
 use crate::host::status::Status;
 use crate::host::stop_signal::host_is_stopping;
 use crate::sys::blocks::Arena;

@@ -67,8 +67,8 @@ pub enum ReceiverEvent<'a> {
 
 /// Takes the records; called in the receiver's thread.
 pub trait Intake {
-    /// One log record. `carrier` is the frame it came in, for the connection's properties. `false`: it was not taken.
-    fn record(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8]) -> bool;
+    /// One log record. `carrier` is the frame it came in, for the connection's properties.
+    fn record(&mut self, carrier: &Message, topic: Option<&[u8]>, record: &[u8]);
     /// Everything that had arrived has been passed on.
     fn flush(&mut self);
     /// Something happened.
@@ -235,11 +235,9 @@ impl<I: Intake> Receiver<I> {
         }
         let intake = &mut self.intake;
         for frame in records {
-            let mut taken = 0;
             let is_valid = self.framing.records(frame.as_slice(), |stripped, record| {
-                taken += u64::from(intake.record(frame, topic.or(stripped), record));
+                intake.record(frame, topic.or(stripped), record);
             });
-            counters.submitted.add(taken);
             if !is_valid {
                 counters.frames_rejected.increment();
             }

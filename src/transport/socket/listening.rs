@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{descriptors, interfaces};
+use crate::sys::{descriptors, network_interfaces};
 use crate::transport::address::endpoint::{Address, Host, Port};
 
 /// Who may use a Unix socket; `None` leaves what the process makes.
@@ -52,7 +52,7 @@ impl Listener {
                     Host::Ipv4(ip) => IpAddr::V4(*ip),
                     Host::Ipv6(ip, None) => IpAddr::V6(*ip),
                     Host::Ipv6(_, Some(_)) | Host::Name(_) => {
-                        interfaces::check_listable()?;
+                        network_interfaces::check_listable()?;
                         return Ok(None);
                     }
                 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::curve::security::{Security, SecurityError};
-use crate::sys::interfaces;
+use crate::sys::network_interfaces;
 use crate::sys::zmq::{self, Context, Socket, option};
 use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Host, Side};
 use crate::transport::link::command::Command;
@@ -267,7 +267,7 @@ impl OpenSocket {
             .is_some_and(|endpoint| matches!(endpoint.address, Address::Tcp { source: Some(_), .. }));
         let is_listable = if has_source {
             // libzmq takes the source for an interface's name first.
-            interfaces::check_listable().map_err(|cause| cause.to_string())
+            network_interfaces::check_listable().map_err(|cause| cause.to_string())
         } else {
             Ok(())
         };

@@ -1,6 +1,6 @@
-//! The one fence between rsyslogd and Rust.
+//! The guard between rsyslogd and Rust.
 //!
-//! Every entry point runs inside `fence`. rsyslogd cancels its threads (`pthread_cancel`), and a cancelled Rust frame
+//! Every entry point runs inside `guard`. rsyslogd cancels its threads (`pthread_cancel`), and a cancelled Rust frame
 //! aborts the process, so cancellation is off while we are inside; a panic is caught, logged once and answered with a
 //! status. Any thread of the host may come through here.
 
@@ -41,18 +41,18 @@ impl Drop for CancellationOff {
 }
 
 /// Runs an entry point's body: cancellation off, panics caught, the answer as the host's number.
-pub(super) fn fence(entry_point: &'static str, body: impl FnOnce() -> Status) -> abi::rsRetVal {
-    fence_or(entry_point, Status::Failed, body)
+pub(super) fn guard(entry_point: &'static str, body: impl FnOnce() -> Status) -> abi::rsRetVal {
+    guard_or(entry_point, Status::Failed, body)
 }
 
-/// [`fence`] with another answer for a panic: `tryResume` may say nothing but OK and SUSPENDED, since any other number
+/// [`guard`] with another answer for a panic: `tryResume` may say nothing but OK and SUSPENDED, since any other number
 /// makes the host loop for ever (action.c:855).
-pub(super) fn fence_or(entry_point: &'static str, panicked: Status, body: impl FnOnce() -> Status) -> abi::rsRetVal {
+pub(super) fn guard_or(entry_point: &'static str, panicked: Status, body: impl FnOnce() -> Status) -> abi::rsRetVal {
     let _cancellation_off = CancellationOff::new();
     catch(entry_point, body).unwrap_or(panicked).code()
 }
 
-/// The panic half of the fence, for the module's own threads. `None` after a panic, which has been logged.
+/// The panic half of the guard, for the module's own threads. `None` after a panic, which has been logged.
 pub fn catch<T>(place: &str, body: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => Some(value),
@@ -63,7 +63,7 @@ pub fn catch<T>(place: &str, body: impl FnOnce() -> T) -> Option<T> {
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("no message");
             log::error(&format!("internal error in {place} ({what}); please report it"));
-            // A payload whose own drop panics must not get past the fence.
+            // A payload whose own drop panics must not get past the guard.
             let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
             None
         }
@@ -88,7 +88,7 @@ mod tests {
     fn a_panic_becomes_a_status_and_cancellation_is_restored() {
         let before = cancellation_state();
         let mut inside = -1;
-        let answer = fence("test", || {
+        let answer = guard("test", || {
             inside = cancellation_state();
             panic!("on purpose");
         });
@@ -99,6 +99,6 @@ mod tests {
 
     #[test]
     fn a_panicking_resume_says_suspended() {
-        assert_eq!(fence_or("tryResume", Status::Suspended, || panic!("{}", "on purpose")), Status::Suspended.code());
+        assert_eq!(guard_or("tryResume", Status::Suspended, || panic!("{}", "on purpose")), Status::Suspended.code());
     }
 }
