@@ -8,7 +8,7 @@ use super::entry_points::{InputModule, OutputModule, put, query};
 use super::role::{self, Role};
 use super::status::Status;
 use super::symbols::{Symbols, lookup_in_process};
-use super::{HOST, Host, interfaces, message};
+use super::{HOST, Host, interfaces, message, standard_error};
 use crate::abi;
 
 /// Set from `modInit` to `modExit`: one file loaded through two links is one library, and would share everything.
@@ -43,6 +43,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
                 ),
             );
         }
+        standard_error::remember();
         if HOST.get().is_none() {
             // SAFETY: the caller's promise.
             match unsafe { Host::find(Box::leak(name.into_boxed_str()), role, symbols, host_query) } {

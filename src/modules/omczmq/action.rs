@@ -8,6 +8,7 @@ use super::StopClock;
 use super::counters::named_counters;
 use super::events::Events;
 use super::settings::ActionSettings;
+use super::suspension::Suspension;
 use crate::curve::security::Security;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::statistics::Registration;
@@ -41,6 +42,7 @@ pub struct Action {
     /// The memory of its messages, which is used again and again.
     pool: Arc<Pool>,
     clock: Arc<StopClock>,
+    suspension: Suspension,
     state: Mutex<State>,
 }
 
@@ -54,7 +56,8 @@ impl Action {
     /// A loaded action: no thread and no descriptor, because rsyslogd may still fork.
     pub(super) fn new(settings: ActionSettings, name: String, clock: Arc<StopClock>) -> Self {
         let feed = Arc::new(Feed::new(SendQueue::new(settings.limits)));
-        Self { settings, name, feed, pool: Arc::default(), clock, state: Mutex::new(State::Loaded) }
+        let suspension = Suspension::default();
+        Self { settings, name, feed, pool: Arc::default(), clock, suspension, state: Mutex::new(State::Loaded) }
     }
 
     pub(super) fn settings(&self) -> &ActionSettings {
@@ -67,6 +70,10 @@ impl Action {
 
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    pub(super) fn suspension(&self) -> &Suspension {
+        &self.suspension
     }
 
     pub(super) fn pool(&self) -> Arc<Pool> {
