@@ -1,7 +1,9 @@
 //! What an action's sender tells, in words for rsyslog's log.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use super::topic_summary::TopicSummary;
 use crate::host::log;
 use crate::modules::words::Said;
 use crate::transport::send::{SenderEvent, SenderEvents};
@@ -10,11 +12,29 @@ use crate::transport::send::{SenderEvent, SenderEvents};
 pub(super) struct Events {
     name: String,
     said: Mutex<Said>,
+    topics: Mutex<TopicSummary>,
 }
 
 impl Events {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), said: Mutex::new(Said::default()) }
+        Self { name: name.to_owned(), said: Mutex::default(), topics: Mutex::default() }
+    }
+
+    fn topics(&self) -> MutexGuard<'_, TopicSummary> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn topics_changed(&self, line: Option<String>) {
+        if let Some(line) = line {
+            log::info(&format!("{}: {line}", self.name));
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let rest = self.topics().rest(Instant::now());
+        self.topics_changed(rest);
     }
 }
 
@@ -26,12 +46,8 @@ impl SenderEvents for Events {
             SenderEvent::OpenFailed(error) => said.open_failed(name, error),
             SenderEvent::Recovered => said.recovered(name),
             SenderEvent::Peer(event) => said.peer(name, &event),
-            SenderEvent::Subscribed(topic) => {
-                log::info(&format!("{name}: first subscriber of \"{}\"", String::from_utf8_lossy(topic)));
-            }
-            SenderEvent::Unsubscribed(topic) => {
-                log::info(&format!("{name}: last subscriber of \"{}\" has gone", String::from_utf8_lossy(topic)));
-            }
+            SenderEvent::Subscribed(topic) => log::debug(&format!("{name}: {}", self.topics().gained(topic))),
+            SenderEvent::Unsubscribed(topic) => log::debug(&format!("{name}: {}", self.topics().lost(topic))),
             SenderEvent::CutOff { address } => log::warning(&format!(
                 "{name}: the subscriber at {address} took nothing for the send timeout and was cut off; it may come back"
             )),
@@ -47,5 +63,7 @@ impl SenderEvents for Events {
                 log::error(&format!("{name}: {count} messages could not be delivered before the stop"));
             }
         }
+        let due = self.topics().due(Instant::now());
+        self.topics_changed(due);
     }
 }

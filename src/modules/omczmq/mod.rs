@@ -6,6 +6,7 @@ mod events;
 mod frames;
 pub mod settings;
 mod suspension;
+mod topic_summary;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
