@@ -102,6 +102,8 @@ pub type Metadata<'m> = [(&'m str, Option<&'m [u8]>)];
 pub struct Submitter<'a> {
     settings: &'a SubmitSettings,
     collected: Vec<*mut abi::smsg_t>,
+    /// Bytes of raw text in what is collected.
+    held: usize,
     /// The time of reception of the messages collected: asked for once a batch, as the host's own inputs do (imptcp.c).
     now: Option<(abi::abi_time_t, abi::abi_seconds_t)>,
 }
@@ -116,7 +118,13 @@ impl<'a> Submitter<'a> {
     /// A submitter with nothing collected.
     #[must_use]
     pub fn new(settings: &'a SubmitSettings) -> Self {
-        Self { settings, collected: Vec::with_capacity(BATCH), now: None }
+        Self { settings, collected: Vec::with_capacity(BATCH), held: 0, now: None }
+    }
+
+    /// Bytes of raw text that are collected and not yet handed over.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held
     }
 
     /// Makes a message of these raw bytes. It is handed over with the batch, or at once when it is longer than the host's
@@ -142,6 +150,7 @@ impl<'a> Submitter<'a> {
             return true;
         }
         self.collected.push(message);
+        self.held += raw.len();
         if self.collected.len() >= BATCH {
             self.flush();
         }
@@ -161,6 +170,7 @@ impl<'a> Submitter<'a> {
         // them all, whatever it answers.
         unsafe { submit(&raw mut batch) };
         self.collected.clear();
+        self.held = 0;
     }
 
     /// A message with the batch's time, or, where this host's clock is not known, with its own.

@@ -37,6 +37,8 @@ struct interface { int version, loaded; slot_t *slots[126]; };
 /* --- exports ------------------------------------------------------------------------------------------------ */
 void *runConf;
 static int stopping;
+/* How many messages came, and after how many the host stops (0: never). */
+static int submitted, wanted;
 
 static void say(const char *what, const char *fmt, va_list args)
 {
@@ -146,6 +148,7 @@ int multiSubmitMsg2(struct batch *b)
 	printf("submitted %d flags %#x\n", b->n, (unsigned)b->messages[0]->flags);
 	fflush(stdout);
 	for (int i = 0; i < b->n; i++) free(b->messages[i]);
+	submitted += b->n;
 	b->n = 0;
 	return 0;
 }
@@ -162,7 +165,7 @@ int parseAndSubmitMessage(const char *host, const char *ip, const char *text, in
 int glblGetMaxLine(void *conf) { (void)conf; return 8192; }
 
 /* --- objects ------------------------------------------------------------------------------------------------- */
-static int input_term_state(void) { return stopping; }
+static int input_term_state(void) { return stopping || (wanted && submitted >= wanted); }
 static char *local_host_name(void) { return "fakehost"; }
 static int prop_create(char **to, const char *text, int n) { *to = strndup(text, (size_t)n); return 0; }
 static int prop_destruct(char **p) { free(*p); *p = NULL; return 0; }
@@ -294,6 +297,16 @@ int main(int argc, char **argv)
 		printf("runInput %d\n", CALL("runInput", (void *), NULL));
 		printf("%s\n", milliseconds() - before < 1000 ? "in time" : "too late");
 		printf("afterRun %d\n", CALL("afterRun", (void *), NULL));
+		run_down();
+	} else if (!strcmp(scenario, "receive")) {
+		/* until argv[6] messages have come, or somebody kills it */
+		begin();
+		struct node *list = add(add(NULL, "endpoints", argv[3]), "socktype", "PULL");
+		list = add(add(list, "listenportfilename", argv[4]), "recvmaxbytes", argv[5]);
+		printf("newInpInst %d\n", CALL("newInpInst", (struct node *), list));
+		wanted = atoi(argv[6]);
+		run_up();
+		printf("runInput %d\n", CALL("runInput", (void *), NULL));
 		run_down();
 	} else if (!strcmp(scenario, "action")) {
 		void *action = NULL, *worker = NULL;

@@ -26,8 +26,7 @@ pub(super) struct LogIntake<'a> {
     shared: Arc<ReceiverShared>,
     rate_limit: Option<RateLimit>,
     adds_metadata: bool,
-    /// Bytes handed to the submitter since the last flush, and how many may be.
-    bytes: usize,
+    /// How many bytes the submitter may hold.
     max_bytes: usize,
     origins: HashMap<String, Rc<Origin>>,
     last: Option<(String, Rc<Origin>)>,
@@ -48,7 +47,6 @@ impl<'a> LogIntake<'a> {
             shared,
             rate_limit: RateLimit::new(settings.rate_interval, settings.rate_burst, Instant::now()),
             adds_metadata: settings.adds_metadata,
-            bytes: 0,
             max_bytes: settings.max_bytes,
             origins: HashMap::new(),
             last: None,
@@ -124,10 +122,8 @@ impl Intake for LogIntake<'_> {
             return false;
         }
         let Some(origin) = self.origin(carrier) else { return false };
-        self.bytes += record.len();
-        if self.bytes > self.max_bytes {
+        if self.submitter.held_bytes() + record.len() > self.max_bytes {
             self.submitter.flush();
-            self.bytes = record.len();
         }
         if !self.adds_metadata {
             return self.submitter.add(record, &origin, None);
@@ -144,7 +140,6 @@ impl Intake for LogIntake<'_> {
     }
 
     fn flush(&mut self) {
-        self.bytes = 0;
         self.submitter.flush();
     }
 
