@@ -133,3 +133,32 @@ fn a_security_of_its_own_wins_over_the_modules() {
     daemon.assert_received(2);
     daemon.stop();
 }
+
+#[test]
+fn names_of_any_length_name_sockets_that_admit_and_refuse() {
+    let certificates = Certificates::new();
+    let long = "\u{e4}".repeat(150);
+    for name in ["", long.as_str()] {
+        let mut daemon = Config::new(
+            r#"module(load="imczmq" authtype="CURVESERVER" servercertpath="{certs}/server" clientcertpath="{certs}/clients")
+            input(name="{name}" type="imczmq" socktype="PULL" endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/one.port")
+            input(name="{name}" type="imczmq" socktype="PULL" endpoints="@tcp://127.0.0.1:*" listenportfilename="{dir}/two.port")
+            {receive}"#,
+        )
+        .with("certs", certificates.directory().display())
+        .with("name", name)
+        .start();
+        for (number, port) in ["one", "two"].into_iter().enumerate() {
+            let stranger = Peer::new(kind::PUSH);
+            stranger.curve_client(&certificates, "stranger", "server");
+            stranger.connect(&daemon.tcp(port));
+            stranger.assert_refused();
+            let client = Peer::new(kind::PUSH);
+            client.curve_client(&certificates, "client", "server");
+            client.connect_now(&daemon.tcp(port));
+            client.send(&[&Record::number(number).bytes()]);
+            daemon.wait_for_lines("received", number + 1, 9);
+        }
+        daemon.stop();
+    }
+}

@@ -154,6 +154,7 @@ fn lines_about_connections_are_said_by_daemons_in_these_situations() {
         r#"module(load="omczmq")
         action(name="ship" type="omczmq" socktype="PUSH" endpoints=">{guarded}" authtype="CURVECLIENT"
                servercertpath="{certs}/server" clientcertpath="{certs}/stranger" sendtimeout="1000")
+        action(name="queueless" type="omczmq" socktype="PUSH" endpoints=">ipc://{dir}/nobody.ipc")
         action(name="plain" type="omczmq" socktype="PUSH" endpoints=">{guarded}" queue.type="LinkedList" onfull="drop")
         action(name="mistaken" type="omczmq" socktype="PUSH" endpoints=">{guarded}" authtype="CURVECLIENT"
                servercertpath="{certs}/client" clientcertpath="{certs}/client" queue.type="LinkedList" onfull="drop")

@@ -5,8 +5,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use rsyslog_zmq::sys::zmq::{Context, kind};
+use rsyslog_zmq::sys::zmq::{Context, SNDMORE, kind};
 
 /// A directory with a fake host and copies of the module.
 struct Bench {
@@ -181,6 +182,58 @@ fn an_input_goes_through_its_whole_life_and_stops_in_time() {
         );
         assert!(!lines.iter().any(|line| line.starts_with("error")), "{lines:#?}");
     }
+}
+
+/// A process that does not outlive its test.
+struct Guarded(Option<Child>);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// How many log messages each call of the host's submit had, for one ZeroMQ message of these frames.
+fn batches(bench: &Bench, recvmaxbytes: &str, frames: usize, size: usize) -> Vec<usize> {
+    let port_file = bench.path("port");
+    let mut command = Command::new(bench.path("host"));
+    command.arg(bench.copy("imczmq.so", "imczmq.so")).args(["receive", "@tcp://127.0.0.1:*"]).arg(&port_file);
+    command.args([recvmaxbytes, &frames.to_string()]).stdout(Stdio::piped());
+    let mut host = Guarded(Some(command.spawn().unwrap()));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut port = String::new();
+    while !port.ends_with('\n') {
+        assert!(Instant::now() < deadline, "the input does not listen");
+        std::thread::sleep(Duration::from_millis(10));
+        port = std::fs::read_to_string(&port_file).unwrap_or_default();
+    }
+    let context = Context::new().unwrap();
+    let socket = context.socket(kind::PUSH).unwrap();
+    socket.connect(&format!("tcp://127.0.0.1:{}", port.trim_end())).unwrap();
+    let frame = vec![b'x'; size];
+    for number in 1..=frames {
+        socket.send_bytes(&frame, if number < frames { SNDMORE } else { 0 }).unwrap();
+    }
+    while host.0.as_mut().unwrap().try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "not every message was submitted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = host.0.take().unwrap().wait_with_output().unwrap();
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    lines.lines().filter_map(|line| line.strip_prefix("submitted ")?.split(' ').next()?.parse().ok()).collect()
+}
+
+#[test]
+fn recvmaxbytes_bounds_what_is_held_and_not_what_has_been_handed_over() {
+    let bench = Bench::new(&[]);
+    // A ZeroMQ message arrives whole, so nothing but the host's batch of 64 and the limit divides it.
+    assert_eq!(batches(&bench, "10000", 128, 100), [64, 64]);
+    assert_eq!(batches(&bench, "6400", 128, 100), [64, 64]);
+    assert_eq!(batches(&bench, "6300", 128, 100), [63, 63, 2]);
+    assert_eq!(batches(&bench, "1024", 8, 1025), [1; 8]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::module::{InputModule, OutputModule};
 use super::role::{self, Role};
 use super::status::Status;
 use super::symbols::{Symbols, lookup_in_process};
-use super::{HOST, Host, interfaces, loaded, message};
+use super::{HOST, Host, interfaces, loaded, message, standard_error};
 use crate::abi;
 
 /// The body of `modInit` for this pair of modules.
@@ -40,6 +40,7 @@ pub unsafe fn initialise<I: InputModule, O: OutputModule>(
                 ),
             );
         }
+        standard_error::remember();
         if HOST.get().is_none() {
             // SAFETY: the caller's promise.
             match unsafe { Host::find(Box::leak(name.into_boxed_str()), role, symbols, host_query) } {

@@ -5,7 +5,7 @@
 
 use std::ffi::{CString, c_int};
 
-use super::Host;
+use super::{Host, standard_error};
 use crate::abi;
 
 /// Bytes of text that fit on one line of the host's, with room for its own prefix and suffix (runtime/errmsg.c).
@@ -24,6 +24,25 @@ pub fn error(text: &str) {
 /// Something works, but not as somebody may expect.
 pub fn warning(text: &str) {
     message(abi::ABI_SEVERITY_WARNING as c_int, text);
+}
+
+/// A warning that has to be seen although the main queue is blocked, or is not there (`-N1`): on standard error as well.
+/// (From 8.2606 on the host itself brings warnings there under `-N1`, so there they come twice.)
+pub fn urgent_warning(text: &str) {
+    warning(text);
+    on_standard_error(text);
+}
+
+/// The end of what an urgent warning was about, in the same places.
+pub fn urgent_notice(text: &str) {
+    notice(text);
+    on_standard_error(text);
+}
+
+fn on_standard_error(text: &str) {
+    if let Some(host) = Host::get() {
+        standard_error::write_line(&line(host.name, text));
+    }
 }
 
 /// A change of state that an administrator wants to know of.

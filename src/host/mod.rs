@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod phase;
 pub mod role;
 pub mod rulesets;
+mod standard_error;
 pub mod statistics;
 pub mod status;
 pub mod stop_signal;

@@ -300,17 +300,24 @@ impl ParameterList {
         self.names().iter().any(|written| written.eq_ignore_ascii_case(name))
     }
 
+    /// The text that a parameter was written with, ours or the host's.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        let node = self.nodes().find(|node| name_of(node).eq_ignore_ascii_case(name))?;
+        // SAFETY: datatype 'S' says that the union holds a string of the host's.
+        let bytes = (node.val.datatype as u8 == b'S').then(|| unsafe { estr(node.val.d.estr) })?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+
     fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        let mut at = self.list;
-        while !at.is_null() {
-            // SAFETY: a live node of the host's list (layout asserted in abi).
-            let node = unsafe { &*at };
-            // SAFETY: the host gives every node a name; estr checks for null.
-            names.push(String::from_utf8_lossy(unsafe { estr(node.name) }).into_owned());
-            at = node.next;
-        }
-        names
+        self.nodes().map(name_of).collect()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &abi::nvlst> {
+        // SAFETY: null or the head of the host's list (layout asserted in abi), which outlives the value.
+        let first = unsafe { self.list.as_ref() };
+        // SAFETY: null or the next live node.
+        std::iter::successors(first, |node| unsafe { node.next.as_ref() })
     }
 
     /// The values by `scope`'s table, or everything that is wrong with them.
@@ -361,6 +368,11 @@ impl ParameterList {
             }
         }
     }
+}
+
+fn name_of(node: &abi::nvlst) -> String {
+    // SAFETY: the host gives every node a name; estr checks for null.
+    String::from_utf8_lossy(unsafe { estr(node.name) }).into_owned()
 }
 
 /// The bytes of a libestr string.

@@ -19,6 +19,7 @@ pub(super) enum Severity {
     Error,
     Warning,
     Notice,
+    Info,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +52,10 @@ impl Log {
 
     pub(super) fn notice(&self, text: String) {
         self.line(Severity::Notice, text);
+    }
+
+    pub(super) fn info(&self, text: String) {
+        self.line(Severity::Info, text);
     }
 
     fn line(&self, severity: Severity, text: String) {
@@ -130,6 +135,7 @@ fn write(severity: Severity, text: &str) {
         Severity::Error => log::error(text),
         Severity::Warning => log::warning(text),
         Severity::Notice => log::notice(text),
+        Severity::Info => log::info(text),
     }
 }
 

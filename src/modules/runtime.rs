@@ -105,12 +105,26 @@ pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut 
 
 /// A name that no other socket of the module has: it is the ZAP domain, so two sockets must never share one.
 pub(super) fn unique_name(wanted: &str, taken: &[String]) -> String {
-    // RFC 27 allows 255 bytes for a domain.
-    let base: String = wanted.chars().take(200).collect();
-    if !taken.contains(&base) {
-        return base;
+    // A domain has at least one byte (curve::security refuses an empty one).
+    let wanted = if wanted.is_empty() { "unnamed" } else { wanted };
+    let base = cut(wanted, LONGEST_NAME);
+    if !taken.iter().any(|name| name == base) {
+        return base.to_owned();
     }
-    (2_u32..).map(|number| format!("{base}-{number}")).find(|name| !taken.contains(name)).unwrap_or(base)
+    let numbered = |number: u32| {
+        let number = format!("-{number}");
+        cut(wanted, LONGEST_NAME - number.len()).to_owned() + &number
+    };
+    (2..).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
+}
+
+/// What libzmq takes for a ZAP domain, in bytes (RFC 27; options.cpp `ZMQ_ZAP_DOMAIN`).
+const LONGEST_NAME: usize = 255;
+
+/// As much of the text as fits into so many bytes, whole characters only.
+fn cut(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// Writes the bound ports, one a line, under the file's name in one step.
@@ -133,5 +147,23 @@ mod tests {
             assert_eq!(name, expected);
             taken.push(name);
         }
+        assert_eq!(unique_name("", &[]), "unnamed");
+    }
+
+    #[test]
+    fn names_fit_into_a_zap_domain_and_stay_unique() {
+        for letter in ["x", "\u{e4}", "\u{20ac}", "\u{1f600}"] {
+            let long = letter.repeat(300);
+            let mut taken: Vec<String> = Vec::new();
+            for number in 1..=120 {
+                // They differ only behind what fits.
+                let name = unique_name(&format!("{long}{number}"), &taken);
+                assert!(!name.is_empty() && name.len() <= LONGEST_NAME && !taken.contains(&name), "{name}");
+                assert!(name.len() > LONGEST_NAME - letter.len() - 1, "{name} is cut too short");
+                taken.push(name);
+            }
+        }
+        let fits = "\u{e4}".repeat(127);
+        assert_eq!(unique_name(&fits, &[]), fits);
     }
 }

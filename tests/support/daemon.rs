@@ -48,6 +48,7 @@ action(type="omfile" file="{dir}/received" template="sequence")"#;
 /// for that of the modules under test, and `{NAME}` for what [`Config::with`] says.
 pub struct Config {
     text: String,
+    preamble: &'static str,
     values: Vec<(String, String)>,
     memcheck: bool,
     launcher: Vec<String>,
@@ -65,6 +66,7 @@ impl Config {
     pub fn on(host: &Host, text: &str) -> Self {
         Self {
             text: text.to_owned(),
+            preamble: PREAMBLE,
             values: Vec::new(),
             memcheck: false,
             launcher: Vec::new(),
@@ -76,6 +78,13 @@ impl Config {
     /// Replaces `{name}` by `value`, in what earlier calls put in as well.
     pub fn with(mut self, name: &str, value: impl Display) -> Self {
         self.values.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Takes the text as it is, as a system's own rsyslog.conf, with nothing in front of it. rsyslogd's messages then go where
+    /// the text says, so [`Config::start`] cannot see them.
+    pub fn verbatim(mut self) -> Self {
+        self.preamble = "";
         self
     }
 
@@ -137,7 +146,7 @@ impl Config {
 
     /// The whole text, in a file.
     fn write(&self, directory: &Path) -> PathBuf {
-        let mut text = format!("{PREAMBLE}{}\n", self.text);
+        let mut text = format!("{}{}\n", self.preamble, self.text);
         for (name, part) in [("feed", FEED), ("stats", STATS), ("receive", RECEIVE)] {
             text = text.replace(&format!("{{{name}}}"), part);
         }

@@ -46,6 +46,8 @@ void *runConf;
 static int stopping;
 /* The host also stops as soon as there is a file of this name. */
 static const char *stop_file;
+/* How many messages came, and after how many the host stops (0: never). */
+static int submitted, wanted;
 
 static void say(const char *what, const char *fmt, va_list args)
 {
@@ -172,6 +174,7 @@ int multiSubmitMsg2(struct batch *b)
 	if (is_refused) printf("refused %d\n", b->n);
 	else printf("submitted %d flags %#x\n", b->n, (unsigned)b->messages[0]->flags);
 	for (int i = 0; i < b->n; i++) free(b->messages[i]);
+	submitted += b->n;
 	b->n = 0;
 	return is_refused ? -2153 : 0;
 }
@@ -188,7 +191,10 @@ int parseAndSubmitMessage(const char *host, const char *ip, const char *text, in
 int glblGetMaxLine(void *conf) { (void)conf; return 8192; }
 
 /* --- objects ------------------------------------------------------------------------------------------------- */
-static int input_term_state(void) { return stopping || (stop_file && access(stop_file, F_OK) == 0); }
+static int input_term_state(void)
+{
+	return stopping || (stop_file && access(stop_file, F_OK) == 0) || (wanted && submitted >= wanted);
+}
 static char *local_host_name(void) { return "fakehost"; }
 static int prop_create(char **to, const char *text, int n) { *to = strndup(text, (size_t)n); return 0; }
 static int prop_destruct(char **p) { free(*p); *p = NULL; return 0; }
@@ -339,6 +345,16 @@ int main(int argc, char **argv)
 		CALL("newInpInst", (struct node *), list);
 		run_up();
 		stop_file = argv[5];
+		printf("runInput %d\n", CALL("runInput", (void *), NULL));
+		run_down();
+	} else if (!strcmp(scenario, "receive")) {
+		/* until argv[6] messages have come, or somebody kills it */
+		begin();
+		struct node *list = add(add(NULL, "endpoints", argv[3]), "socktype", "PULL");
+		list = add(add(list, "listenportfilename", argv[4]), "recvmaxbytes", argv[5]);
+		printf("newInpInst %d\n", CALL("newInpInst", (struct node *), list));
+		wanted = atoi(argv[6]);
+		run_up();
 		printf("runInput %d\n", CALL("runInput", (void *), NULL));
 		run_down();
 	} else if (!strcmp(scenario, "action")) {

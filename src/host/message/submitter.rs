@@ -16,6 +16,8 @@ use crate::host::{Host, log};
 pub struct Submitter<'a> {
     settings: &'a SubmitSettings,
     collected: Vec<*mut abi::smsg_t>,
+    /// Bytes of raw text in what is collected.
+    held: usize,
     /// The time of reception of the messages collected: asked for once a batch, as the host's own inputs do (imptcp.c).
     now: Option<(abi::abi_time_t, abi::abi_seconds_t)>,
 }
@@ -30,7 +32,13 @@ impl<'a> Submitter<'a> {
     /// A submitter with nothing collected.
     #[must_use]
     pub fn new(settings: &'a SubmitSettings) -> Self {
-        Self { settings, collected: Vec::with_capacity(BATCH), now: None }
+        Self { settings, collected: Vec::with_capacity(BATCH), held: 0, now: None }
+    }
+
+    /// Bytes of raw text that are collected and not yet handed over.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held
     }
 
     /// Makes a message of these raw bytes. It is handed over with the batch, or at once when it is longer than the host's
@@ -56,6 +64,7 @@ impl<'a> Submitter<'a> {
             return earlier.and(one(answer));
         }
         self.collected.push(message);
+        self.held += raw.len();
         if self.collected.len() < BATCH {
             return Submission::default();
         }
@@ -92,6 +101,7 @@ impl<'a> Submitter<'a> {
             }
         }
         self.collected.clear();
+        self.held = 0;
         match answer {
             Ok(()) if is_untouched => Submission::refused(count as u64, Refusal::NoQueue),
             Ok(()) => Submission::taken(count as u64),

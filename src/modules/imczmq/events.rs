@@ -26,8 +26,7 @@ pub(super) struct LogIntake<'a> {
     shared: Arc<ReceiverShared>,
     rate_limit: Option<RateLimit>,
     adds_metadata: bool,
-    /// Bytes handed to the submitter since the last flush, and how many may be.
-    bytes: usize,
+    /// How many bytes the submitter may hold.
     max_bytes: usize,
     origins: HashMap<String, Rc<Origin>>,
     last: Option<(String, Rc<Origin>)>,
@@ -50,7 +49,6 @@ impl<'a> LogIntake<'a> {
             shared,
             rate_limit: RateLimit::new(settings.rate_interval, settings.rate_burst, Instant::now()),
             adds_metadata: settings.adds_metadata,
-            bytes: 0,
             max_bytes: settings.max_bytes,
             origins: HashMap::new(),
             last: None,
@@ -169,10 +167,8 @@ impl Intake for LogIntake<'_> {
         let Some(origin) = self.origin(carrier) else {
             return self.count(Submission::refused(1, Refusal::NoMemory));
         };
-        self.bytes += record.len();
-        if self.bytes > self.max_bytes {
+        if self.submitter.held_bytes() + record.len() > self.max_bytes {
             self.flush();
-            self.bytes = record.len();
         }
         let submission = self.add(carrier, topic, record, &origin);
         if submission != Submission::default() {
@@ -181,7 +177,6 @@ impl Intake for LogIntake<'_> {
     }
 
     fn flush(&mut self) {
-        self.bytes = 0;
         let submission = self.submitter.flush();
         self.count(submission);
     }

@@ -116,7 +116,7 @@ impl InputModule for Imczmq {
         let taken: Vec<String> = self.listeners().iter().map(|listener| listener.name().to_owned()).collect();
         let name = unique_name(&settings.name, &taken);
         for warning in &settings.warnings {
-            log::warning(&format!("{name}: {warning}"));
+            log::urgent_warning(&format!("{name}: {warning}"));
         }
         lock(&self.listeners).push(Arc::new(Listener::new(settings, name, &self.log)));
         Ok(())

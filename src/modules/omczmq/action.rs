@@ -8,6 +8,7 @@ use super::StopClock;
 use super::counters::named_counters;
 use super::events::Events;
 use super::settings::ActionSettings;
+use super::suspension::Suspension;
 use crate::curve::security::Security;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::statistics::Registration;
@@ -44,6 +45,7 @@ pub struct Action {
     /// The memory of its messages, which is used again and again.
     pool: Arc<Pool>,
     clock: Arc<StopClock>,
+    suspension: Suspension,
     state: Mutex<State>,
 }
 
@@ -60,7 +62,8 @@ impl Action {
         let of_connections = Arc::clone(&log);
         let report = Box::new(move |event| of_connections.link(&event));
         let feed = Arc::new(Feed::new(SendQueue::new(settings.limits), report));
-        Self { settings, name, log, feed, pool: Arc::default(), clock, state: Mutex::new(State::Loaded) }
+        let suspension = Suspension::default();
+        Self { settings, name, log, feed, pool: Arc::default(), clock, suspension, state: Mutex::new(State::Loaded) }
     }
 
     pub(super) fn settings(&self) -> &ActionSettings {
@@ -73,6 +76,10 @@ impl Action {
 
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    pub(super) fn suspension(&self) -> &Suspension {
+        &self.suspension
     }
 
     pub(super) fn pool(&self) -> Arc<Pool> {

@@ -1,7 +1,9 @@
 //! What an action's sender tells, in words for rsyslog's log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use super::topic_summary::TopicSummary;
 use crate::host::log;
 use crate::modules::log_lines::SocketLog;
 use crate::transport::send::{SenderEvent, SenderEvents};
@@ -9,11 +11,29 @@ use crate::transport::send::{SenderEvent, SenderEvents};
 /// Writes through the thread for log lines: the socket's lock is held.
 pub(super) struct Events {
     log: Arc<SocketLog>,
+    topics: Mutex<TopicSummary>,
 }
 
 impl Events {
     pub(super) fn new(log: Arc<SocketLog>) -> Self {
-        Self { log }
+        Self { log, topics: Mutex::default() }
+    }
+
+    fn topics(&self) -> MutexGuard<'_, TopicSummary> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn topics_changed(&self, line: Option<String>) {
+        if let Some(line) = line {
+            self.log.log().info(format!("{}: {line}", self.log.name()));
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let rest = self.topics().rest(Instant::now());
+        self.topics_changed(rest);
     }
 }
 
@@ -24,12 +44,8 @@ impl SenderEvents for Events {
         match event {
             SenderEvent::OpenFailed(error) => self.log.open_failed(error),
             SenderEvent::Recovered => self.log.recovered(),
-            SenderEvent::Subscribed(topic) => {
-                log::debug(&format!("{name}: first subscriber of \"{}\"", String::from_utf8_lossy(topic)));
-            }
-            SenderEvent::Unsubscribed(topic) => {
-                log::debug(&format!("{name}: last subscriber of \"{}\" has gone", String::from_utf8_lossy(topic)));
-            }
+            SenderEvent::Subscribed(topic) => log::debug(&format!("{name}: {}", self.topics().gained(topic))),
+            SenderEvent::Unsubscribed(topic) => log::debug(&format!("{name}: {}", self.topics().lost(topic))),
             SenderEvent::CutOff { address } => lines.warning(format!(
                 "{name}: the subscriber at {address} took nothing for the send timeout and was cut off; it may come back"
             )),
@@ -45,5 +61,7 @@ impl SenderEvents for Events {
                 lines.error(format!("{name}: {count} messages could not be delivered before the stop"));
             }
         }
+        let due = self.topics().due(Instant::now());
+        self.topics_changed(due);
     }
 }

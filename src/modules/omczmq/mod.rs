@@ -5,6 +5,8 @@ mod counters;
 mod events;
 mod frames;
 pub mod settings;
+mod suspension;
+mod topic_summary;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,7 +133,7 @@ impl OutputModule for Omczmq {
         let taken: Vec<String> = self.actions().iter().map(|action| action.name().to_owned()).collect();
         let name = unique_name(&settings.name, &taken);
         for warning in &settings.warnings {
-            log::warning(&format!("{name}: {warning}"));
+            log::urgent_warning(&format!("{name}: {warning}"));
         }
         let action = Arc::new(Action::new(settings, name, Arc::clone(&self.clock), &self.log));
         lock(&self.actions).push(Arc::downgrade(&action));

@@ -56,7 +56,7 @@ static ACTION: &[Parameter] = &[
     milliseconds(
         "sendtimeout",
         -1,
-        "-1; PUB, RADIO: 10000",
+        "-1; PUB, RADIO, and an action without a queue of its own: 10000",
         "how long without any progress counts as stuck; -1 waits for ever",
     ),
     parameter("onfull", Kind::Word(&["wait", "drop"]), "wait", "what a full queue or a full peer does; drop counts"),
@@ -103,6 +103,8 @@ pub(super) struct ActionSettings {
     pub(super) limits: Limits,
     pub(super) send_timeout: Option<Duration>,
     pub(super) on_full: OnFull,
+    /// Whether its waiting would stop rsyslog's main queue, and nobody has written how long it may.
+    pub(super) spares_main_queue: bool,
     pub(super) close_timeout: Duration,
     pub(super) name: String,
     pub(super) statistics_name: String,
@@ -117,7 +119,8 @@ const DEFAULT_QUEUE_BYTES: i64 = 64 << 20;
 const DEFAULT_PACKED: i64 = 65_536;
 const DEFAULT_HWM: i64 = 1000;
 const DEFAULT_CLOSE_TIMEOUT_MS: i64 = 5000;
-const DEFAULT_PUBLISHER_TIMEOUT_MS: i64 = 10_000;
+/// Of publishers, and of actions that would hold up rsyslog's main queue.
+const DEFAULT_FINITE_TIMEOUT_MS: i64 = 10_000;
 /// A heartbeat timeout on PUB under this cuts readers that merely have a backlog.
 const SHORT_HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -126,12 +129,16 @@ impl ActionSettings {
         let values = list
             .read(&SCOPE)
             .map_err(|errors| Refused(errors.iter().map(|error| format!("action: {error}")).collect()))?;
-        let (mut settings, request) = Self::from_values(&values, module)?;
+        let (mut settings, request) = Self::from_values(&values, module, has_own_queue(list))?;
         settings.warn(list, &values);
         Ok((settings, request))
     }
 
-    fn from_values(values: &Values, module: &SecuritySettings) -> Result<(Self, TemplateRequest), Refused> {
+    fn from_values(
+        values: &Values,
+        module: &SecuritySettings,
+        has_own_queue: bool,
+    ) -> Result<(Self, TemplateRequest), Refused> {
         let mut errors = Vec::new();
         let socket = SocketSettings::read(values, module).map_err(|refused| errors.extend(refused.0)).ok();
         let socket_type = SocketType::parse(values.word("socktype").unwrap_or_default()).ok();
@@ -151,7 +158,9 @@ impl ActionSettings {
         let number = |name, default| values.number(name).unwrap_or(default);
         socket.options.send_hwm = i32::try_from(number("sendhwm", DEFAULT_HWM)).ok();
         let is_publisher = socket.socket_type.is_publisher();
-        let timeout = number("sendtimeout", if is_publisher { DEFAULT_PUBLISHER_TIMEOUT_MS } else { -1 });
+        let on_full = if values.word("onfull") == Some("drop") { OnFull::Drop } else { OnFull::Wait };
+        let may_hold_up = !is_publisher && on_full == OnFull::Wait && !has_own_queue;
+        let timeout = number("sendtimeout", if is_publisher || may_hold_up { DEFAULT_FINITE_TIMEOUT_MS } else { -1 });
         let name = values.text("name").map_or_else(|| socket.default_name(), str::to_owned);
         let settings = Self {
             topics,
@@ -166,7 +175,8 @@ impl ActionSettings {
                 bytes: usize::try_from(number("sendqueue.maxbytes", DEFAULT_QUEUE_BYTES)).unwrap_or(usize::MAX),
             },
             send_timeout: u64::try_from(timeout).ok().map(Duration::from_millis),
-            on_full: if values.word("onfull") == Some("drop") { OnFull::Drop } else { OnFull::Wait },
+            on_full,
+            spares_main_queue: may_hold_up && values.number("sendtimeout").is_none(),
             close_timeout: Duration::from_millis(number("closetimeout", DEFAULT_CLOSE_TIMEOUT_MS).unsigned_abs()),
             statistics_name: values.text("statsname").unwrap_or(&name).to_owned(),
             name,
@@ -186,18 +196,35 @@ impl ActionSettings {
         copies * if self.has_topic_frame { 2 } else { 1 }
     }
 
+    /// What an action without a queue of its own does to rsyslog's main queue.
+    fn queue_warning(&self) -> String {
+        const FIX: &str = "add queue.type=\"LinkedList\" to the action";
+        match self.send_timeout {
+            Some(timeout) if self.spares_main_queue => format!(
+                "without a queue of its own this action holds up rsyslog's main queue for {} s when its peer is away, and \
+                 is suspended then, which discards its messages; {FIX}",
+                timeout.as_secs()
+            ),
+            Some(timeout) => format!(
+                "without a queue of its own this action holds up rsyslog's main queue for {} ms when its peer is away; {FIX}",
+                timeout.as_millis()
+            ),
+            None => format!(
+                "without a queue of its own and with sendtimeout=\"-1\" this action stops rsyslog's main queue, and local \
+                 logging with it, while its peer is away; {FIX}"
+            ),
+        }
+    }
+
     /// What is allowed but may surprise.
     fn warn(&mut self, list: &ParameterList, values: &Values) {
         let is_publisher = self.socket.socket_type.is_publisher();
         let waits = self.on_full == OnFull::Wait;
-        if waits && !is_publisher && !list.has("queue.type") {
-            self.warnings.push(
-                "without a queue of its own this action holds up rsyslog's main queue while its peer is away; add \
-                 queue.type=\"LinkedList\" to the action"
-                    .to_owned(),
-            );
+        if waits && !is_publisher && !has_own_queue(list) {
+            self.warnings.push(self.queue_warning());
         }
-        if waits && !is_publisher && self.send_timeout.is_some() && !list.has("action.resumeretrycount") {
+        let is_finite = self.send_timeout.is_some() && !self.spares_main_queue;
+        if waits && !is_publisher && is_finite && !list.has("action.resumeretrycount") {
             self.warnings.push(
                 "with a sendtimeout and rsyslog's default action.resumeRetryCount=0, messages are discarded while the action \
                  is suspended; add action.resumeRetryCount=\"-1\" to keep them"
@@ -215,6 +242,12 @@ impl ActionSettings {
             );
         }
     }
+}
+
+/// Whether rsyslog gives the action a queue. Without one it runs on the thread of the queue before it, mostly the main queue
+/// (runtime/queue.c qqueueSetDefaultsActionQueue, grammar/rainerscript.c doGetQueueType).
+fn has_own_queue(list: &ParameterList) -> bool {
+    list.text("queue.type").is_some_and(|kind| !kind.eq_ignore_ascii_case("Direct"))
 }
 
 fn prefixed(errors: Vec<String>) -> Refused {
@@ -267,12 +300,16 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<ActionSettings, Vec<String>> {
+        read_with(pairs, true)
+    }
+
+    fn read_with(pairs: &[(&str, &str)], has_own_queue: bool) -> Result<ActionSettings, Vec<String>> {
         let base = [("endpoints", "@tcp://127.0.0.1:*"), ("socktype", "PUB")];
         let base = base.iter().filter(|(name, _)| pairs.iter().all(|(other, _)| other != name));
         let values = SCOPE
             .check(base.chain(pairs).copied())
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        ActionSettings::from_values(&values, &SecuritySettings::default())
+        ActionSettings::from_values(&values, &SecuritySettings::default(), has_own_queue)
             .map(|(settings, _)| settings)
             .map_err(|r| r.0)
     }
@@ -285,6 +322,20 @@ mod tests {
         assert_eq!(settings.socket.options.send_hwm, Some(1000));
         assert_eq!((settings.topics, settings.has_topic_frame), (Topics::None, false));
         assert_eq!(read(&[("socktype", "PUSH")]).unwrap().send_timeout, None);
+    }
+
+    #[test]
+    fn an_action_that_would_hold_up_the_main_queue_waits_ten_seconds() {
+        let push = |more: &[(&str, &str)]| {
+            let settings = read_with(&[&[("socktype", "PUSH")], more].concat(), false).unwrap();
+            (settings.send_timeout.map(|timeout| timeout.as_millis()), settings.spares_main_queue)
+        };
+        assert_eq!(push(&[]), (Some(10_000), true));
+        assert_eq!(push(&[("sendtimeout", "-1")]), (None, false));
+        assert_eq!(push(&[("sendtimeout", "10000")]), (Some(10_000), false));
+        assert_eq!(push(&[("onfull", "drop")]), (None, false));
+        assert!(!read_with(&[], false).unwrap().spares_main_queue, "a publisher does not wait for nobody");
+        assert!(!read(&[("socktype", "PUSH")]).unwrap().spares_main_queue, "a queue of its own waits");
     }
 
     #[test]

@@ -9,12 +9,31 @@ use crate::host::commit::Commit;
 use crate::host::status::Status;
 use crate::host::stop_signal::host_is_stopping;
 use crate::sys::blocks::Arena;
-use crate::transport::send::OnFull;
 use crate::transport::send::batch::Batch;
 use crate::transport::send::queue::{PushError, Weighed};
+use crate::transport::send::{Feed, OnFull};
 
 /// The longest single wait inside a commit: how fast a stop is noticed.
 const SLICE: Duration = Duration::from_millis(200);
+
+/// How long libzmq has taken nothing.
+struct Standstill {
+    progress: u64,
+    since: Instant,
+}
+
+impl Standstill {
+    fn new(feed: &Feed) -> Self {
+        Self { progress: feed.progress(), since: Instant::now() }
+    }
+
+    fn elapsed(&mut self, feed: &Feed) -> Duration {
+        if feed.progress() != self.progress {
+            *self = Self::new(feed);
+        }
+        self.since.elapsed()
+    }
+}
 
 /// See the module's text. Holds its action, because it may be freed after it.
 #[derive(Debug)]
@@ -60,7 +79,10 @@ impl Worker {
             return self.refuse(commit.len());
         };
         match self.hand_over(batch) {
-            Ok(()) => Status::Ok,
+            Ok(()) => {
+                self.action.suspension().end(self.action.name());
+                Status::Ok
+            }
             Err(()) => self.refuse(commit.len()),
         }
     }
@@ -72,21 +94,32 @@ impl Worker {
     }
 
     /// Without a queue, waits until libzmq has taken what was handed over. A stop ends the wait at the shared deadline; the
-    /// sender then counts what it could not deliver.
+    /// sender then counts what it could not deliver. Where waiting stops rsyslog's main queue, a standstill ends it too: the
+    /// batch stays with the sender, and the next one is refused.
     fn await_delivery(&self) {
-        let queue = &self.action.feed().queue;
-        while !queue.wait_until_done(SLICE) {
+        let feed = self.action.feed();
+        let mut standstill = Standstill::new(feed);
+        while !feed.queue.wait_until_done(SLICE) {
             if host_is_stopping() && Instant::now() >= self.action.stop_deadline() {
                 return;
             }
+            let is_stuck = self.has_waited(standstill.elapsed(feed));
+            if is_stuck && self.action.settings().spares_main_queue {
+                return;
+            }
         }
+    }
+
+    /// Whether a standstill this long is the end of the action's patience.
+    fn has_waited(&self, standstill: Duration) -> bool {
+        self.action.settings().send_timeout.is_some_and(|timeout| standstill >= timeout)
     }
 
     /// Puts the batch into the queue, waiting for room by the action's rules. `Err`: it was not taken.
     fn hand_over(&self, mut batch: Batch) -> Result<(), ()> {
         let feed = self.action.feed();
         let (records, bytes) = (batch.messages(), batch.bytes());
-        let mut waiting: Option<(u64, Instant)> = None;
+        let mut waiting: Option<Standstill> = None;
         loop {
             match feed.offer(batch) {
                 Ok(()) => {
@@ -103,15 +136,12 @@ impl Worker {
                 feed.counters.dropped_queue_full.add(records as u64);
                 return Ok(());
             }
-            let (seen, since) = waiting.get_or_insert_with(|| {
+            let standstill = waiting.get_or_insert_with(|| {
                 feed.counters.queue_full_waits.increment();
-                (feed.progress(), Instant::now())
+                Standstill::new(feed)
             });
             let is_room = feed.queue.wait_for_room(records, bytes, SLICE);
-            let progress = feed.progress();
-            if progress != *seen {
-                (*seen, *since) = (progress, Instant::now());
-            }
+            let elapsed = standstill.elapsed(feed);
             if is_room {
                 continue;
             }
@@ -120,8 +150,10 @@ impl Worker {
             if host_is_stopping() && Instant::now() >= self.action.stop_deadline() {
                 return Err(());
             }
-            let timeout = self.action.settings().send_timeout;
-            if timeout.is_some_and(|timeout| since.elapsed() >= timeout) && !self.action.is_patient() {
+            if self.has_waited(elapsed) && !self.action.is_patient() {
+                if self.action.settings().spares_main_queue {
+                    self.action.suspension().begin(self.action.name(), elapsed);
+                }
                 return Err(());
             }
         }
