@@ -1,30 +1,36 @@
 //! Who may connect: everybody, or the keys whose certificates stand in a directory tree.
 //!
-//! The tree is looked at no more than once a second, however many handshakes there are, and a file is read again when
-//! anything about it differs: its device, inode, size, mtime or ctime. Whatever cannot be read admits nobody. One thread
-//! at a time uses an [`AllowList`]; the authenticator's does.
+//! The tree is looked at once a second, for the connections that exist, and at a handshake whose answer the last look may not
+//! know: that of a key which is not listed, or whose own file has changed. Looks at handshakes have a budget of time; a
+//! handshake beyond it waits for the next look, so each answer is as new as its question. A file is read again when anything
+//! about it differs: its device, inode, size, mtime or ctime. What cannot be read admits nobody. One thread at a time uses
+//! an [`AllowList`]; the authenticator's does.
 //!
 //! Only what a look has seen revokes a key: while this process is out of descriptors or memory nobody is admitted, but whoever
 //! is connected already stays.
 
-use crate::curve::certificate::{Certificate, ReadFault, read_file};
 use crate::curve::keys::PublicKey;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod budget;
+mod changes;
+mod file;
 mod inspection;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
+use budget::Budget;
+pub use changes::{Changes, Notice};
+use file::{Content, KnownFile, Listed, read};
 pub use inspection::{Finding, inspect};
-use tree::{Identity, Unreadable};
+use tree::Unreadable;
 
-/// How often the directory is looked at, at most.
+/// How often the directory is looked at where no handshake asks for it.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// So many removed keys are remembered by name, for the words of later denials.
@@ -55,69 +61,8 @@ pub enum Decision {
     DirectoryUnavailable(String),
     /// It cannot be read at the moment for want of resources: nobody is admitted, and trying again later may help.
     Shortage(String),
-}
-
-/// Something the list's owner should tell people, once for each change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// A file or sub-directory that admits nobody because it cannot be read.
-    Skipped {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The whole directory cannot be read.
-    Unavailable {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// It can be read again.
-    Back {
-        /// Which one.
-        path: PathBuf,
-    },
-}
-
-/// What happened since [`AllowList::take_changes`] was called last.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Keys that were admitted and are not any more, with the name they had.
-    pub removed: Vec<(PublicKey, Arc<str>)>,
-    /// To be told.
-    pub notices: Vec<Notice>,
-}
-
-impl Changes {
-    /// Nothing happened.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.removed.is_empty() && self.notices.is_empty()
-    }
-}
-
-#[derive(Debug)]
-struct Listed {
-    key: PublicKey,
-    name: Arc<str>,
-    metadata: Arc<[(String, String)]>,
-}
-
-/// What a file was when it was read.
-#[derive(Debug)]
-enum Content {
-    Certificate(Arc<Listed>),
-    Broken(String),
-    NoCertificate,
-}
-
-#[derive(Debug)]
-struct KnownFile {
-    /// `None`: read again at the next look, whatever it says.
-    identity: Option<Identity>,
-    content: Content,
+    /// The next look, within a second, will tell: this one would cost too much now.
+    Pending,
 }
 
 /// A policy and what is known of its directory. Touches no disk before it is first asked.
@@ -131,7 +76,9 @@ pub struct AllowList {
     /// What the present look could not look at.
     problems: Vec<(PathBuf, String)>,
     unavailable: Option<Unreadable>,
-    last_look: Option<Instant>,
+    /// When the last look began and ended.
+    looked: Option<(Instant, Instant)>,
+    budget: Budget,
     changes: Changes,
     look_count: u64,
     #[cfg(test)]
@@ -150,7 +97,8 @@ impl AllowList {
             skipped: BTreeMap::new(),
             problems: Vec::new(),
             unavailable: None,
-            last_look: None,
+            looked: None,
+            budget: Budget::default(),
             changes: Changes::default(),
             look_count: 0,
             #[cfg(test)]
@@ -164,7 +112,7 @@ impl AllowList {
         &self.policy
     }
 
-    /// Whether this key is admitted now. Looks at the directory if the last look is a second old.
+    /// Whether this key is admitted now. Looks at the directory if the last look is a second old, or if it may not know.
     pub fn check(&mut self, key: &PublicKey) -> Decision {
         self.check_at(key, Instant::now())
     }
@@ -172,7 +120,27 @@ impl AllowList {
     fn check_at(&mut self, key: &PublicKey, now: Instant) -> Decision {
         #[cfg(test)]
         assert!(!self.panics_when_asked, "asked to panic");
-        self.look_if_due_at(now);
+        if !self.look_if_due_at(now) && !self.is_certain_of(key) {
+            if !self.budget.has_some(now) {
+                return Decision::Pending;
+            }
+            let spent = self.look_at(now, false);
+            self.budget.charge(now, spent);
+        }
+        self.decide(key)
+    }
+
+    /// What a look that began after this moment has found; [`Decision::Pending`] before there was one.
+    #[must_use]
+    pub fn check_since(&self, key: &PublicKey, asked: Instant) -> Decision {
+        match (&self.policy, self.looked) {
+            (Policy::Directory(_), Some((began, _))) if began < asked => Decision::Pending,
+            (Policy::Directory(_), None) => Decision::Pending,
+            _ => self.decide(key),
+        }
+    }
+
+    fn decide(&self, key: &PublicKey) -> Decision {
         if self.policy == Policy::Anyone {
             return Decision::Allowed { name: None, metadata: Arc::new([]) };
         }
@@ -189,44 +157,57 @@ impl AllowList {
         }
     }
 
+    /// Whether the last look still holds for this key: it is listed, and its file is what it was. For any other key a file
+    /// may have been added or written since, which no number of the directory's tells where it was written in place.
+    fn is_certain_of(&mut self, key: &PublicKey) -> bool {
+        let Policy::Directory(root) = &self.policy else { return true };
+        let Some(listed) = self.keys.get(key).filter(|_| self.unavailable.is_none()) else { return false };
+        self.files.get_mut(&listed.path).is_some_and(|file| file.still_has(listed, root))
+    }
+
     /// Looks at the directory if the last look is a second old.
     pub fn look_if_due(&mut self) {
         self.look_if_due_at(Instant::now());
     }
 
-    fn look_if_due_at(&mut self, now: Instant) {
-        let is_due = self.last_look.is_none_or(|last| now.saturating_duration_since(last) >= LOOK_INTERVAL);
-        // A look that fails for want of descriptors costs nothing, and a refusal costs the client half a minute.
-        let is_short = self.unavailable.as_ref().is_some_and(|unavailable| unavailable.is_shortage);
-        if is_due || is_short {
-            let began = Instant::now();
-            self.look(false);
-            // From its end on: a slow disk is not asked without a pause.
-            self.last_look = Some(now + began.elapsed());
+    fn look_if_due_at(&mut self, now: Instant) -> bool {
+        // From its end on: a slow disk is not asked without a pause.
+        let is_due = self.looked.is_none_or(|(_, ended)| now.saturating_duration_since(ended) >= LOOK_INTERVAL);
+        if is_due {
+            self.look_at(now, false);
         }
+        is_due
+    }
+
+    /// Looks, and says how long it took.
+    fn look_at(&mut self, now: Instant, read_all: bool) -> Duration {
+        let began = Instant::now();
+        self.look(read_all);
+        let spent = began.elapsed();
+        self.looked = Some((now, now + spent));
+        spent
     }
 
     /// How long until a look is due; `None` where there is no directory to look at.
     #[must_use]
     pub fn next_look(&self) -> Option<Duration> {
-        match (&self.policy, self.last_look) {
+        match (&self.policy, self.looked) {
             (Policy::Anyone, _) => None,
             (Policy::Directory(_), None) => Some(Duration::ZERO),
-            (Policy::Directory(_), Some(last)) => Some(LOOK_INTERVAL.saturating_sub(last.elapsed())),
+            (Policy::Directory(_), Some((_, ended))) => Some(LOOK_INTERVAL.saturating_sub(ended.elapsed())),
         }
     }
 
     /// Reads every file again, now, and tells of each broken one again.
     pub fn reload(&mut self) {
         self.skipped.clear();
-        self.look(true);
-        self.last_look = Some(Instant::now());
+        self.look_at(Instant::now(), true);
     }
 
     /// Distrusts everything that was known: the next look reads it again. Removed keys are told of even so.
     pub fn distrust(&mut self) {
         self.files.clear();
-        self.last_look = None;
+        self.looked = None;
     }
 
     /// Takes the place of another list: the keys that only the other one admits are told of as removed. Nothing can be
@@ -270,6 +251,14 @@ impl AllowList {
         self.look_count
     }
 
+    /// Nothing is left for looks at handshakes, and the next regular look is so far away.
+    #[cfg(test)]
+    pub(crate) fn use_up_budget(&mut self, next_look: Duration) {
+        let now = Instant::now();
+        self.budget.charge(now, next_look + LOOK_INTERVAL);
+        self.looked = Some((now, now + next_look.saturating_sub(LOOK_INTERVAL)));
+    }
+
     fn look(&mut self, read_all: bool) {
         let Policy::Directory(root) = &self.policy else { return };
         let root = root.clone();
@@ -310,7 +299,7 @@ impl AllowList {
             let state = match old {
                 Some(old) if shortage.is_some() || is_unchanged(&old) => old,
                 None if shortage.is_some() => continue,
-                old => match read(&file.path, &file.name) {
+                old => match read(root, &file.path) {
                     Ok(state) => state,
                     Err(error) => {
                         shortage = Some(Unreadable::new(root, &error));
@@ -362,32 +351,3 @@ impl AllowList {
         }
     }
 }
-
-/// Reads one file of the tree; an error is a want of resources.
-fn read(path: &Path, name: &str) -> io::Result<KnownFile> {
-    let before = std::time::SystemTime::now();
-    let (text, metadata) = match read_file(path) {
-        Ok(read) => read,
-        Err(ReadFault::Io(error)) if tree::is_shortage(&error) => return Err(error),
-        // A directory's permissions may change without a trace in the file's own times.
-        Err(fault) => return Ok(KnownFile { identity: None, content: Content::Broken(fault.at(path).to_string()) }),
-    };
-    let identity = Identity::of(&metadata).if_settled(before);
-    let content = match Certificate::parse_public(&text, path) {
-        Ok(certificate) => {
-            let own_name = certificate.metadata("name").filter(|name| !name.is_empty());
-            let name = Arc::from(own_name.unwrap_or(name));
-            Content::Certificate(Arc::new(Listed {
-                key: certificate.public,
-                name,
-                metadata: certificate.metadata.into(),
-            }))
-        }
-        // A note to colleagues in the directory is no broken certificate.
-        Err(_) if !text.windows(PUBLIC_KEY.len()).any(|window| window == PUBLIC_KEY) => Content::NoCertificate,
-        Err(error) => Content::Broken(error.to_string()),
-    };
-    Ok(KnownFile { identity, content })
-}
-
-const PUBLIC_KEY: &[u8] = b"public-key";

@@ -189,6 +189,13 @@ impl Authenticator {
     }
 
     #[cfg(test)]
+    fn use_up_budget(&self, domain: &str, next_look: Duration) {
+        if let Some(list) = self.shared.domains().get_mut(domain) {
+            list.use_up_budget(next_look);
+        }
+    }
+
+    #[cfg(test)]
     fn break_domain(&self, domain: &str) {
         if let Some(list) = self.shared.domains().get_mut(domain) {
             list.panics_when_asked = true;
@@ -210,6 +217,7 @@ impl Drop for Authenticator {
 
 /// The thread's loop; returns what ended it, or nothing when it was asked to stop.
 fn serve(socket: &Socket, shared: &Shared) -> Option<zmq::Error> {
+    let mut held = handler::Held::default();
     while !shared.is_stopping.load(Ordering::Acquire) {
         if shared.wants_refresh.swap(false, Ordering::AcqRel) {
             guarded(shared, || shared.look_at_all(AllowList::reload));
@@ -225,11 +233,12 @@ fn serve(socket: &Socket, shared: &Shared) -> Option<zmq::Error> {
             shared.waker.clear();
         }
         if items[0].is_readable() {
-            if let Err(error) = handler::answer_waiting(socket, shared) {
+            if let Err(error) = handler::answer_waiting(socket, shared, &mut held) {
                 return Some(error);
             }
         }
         guarded(shared, || shared.look_at_all(AllowList::look_if_due));
+        handler::answer_held(socket, shared, &mut held);
     }
     None
 }

@@ -1,6 +1,7 @@
 //! An allow list's directory, explained path by path to a person.
 
-use super::{Content, read, tree};
+use super::file::{Content, read};
+use super::tree;
 use crate::curve::keys::PublicKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub fn inspect(directory: &Path) -> Result<Vec<(PathBuf, Finding)>, String> {
     let mut findings: Vec<_> =
         found.problems.into_iter().map(|(path, reason)| (path, Finding::Broken(reason))).collect();
     for file in found.files {
-        let finding = match read(&file.path, &file.name).map(|known| known.content) {
+        let finding = match read(directory, &file.path).map(|known| known.content) {
             Ok(Content::Certificate(listed)) => Finding::Admits { key: listed.key, name: Arc::clone(&listed.name) },
             Ok(Content::Broken(reason)) => Finding::Broken(reason),
             Ok(Content::NoCertificate) => Finding::NoCertificate,

@@ -51,8 +51,6 @@ impl Identity {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// Its path below the root, for people.
-    pub(super) name: String,
     pub(super) identity: Identity,
 }
 
@@ -89,7 +87,7 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
 /// followed, each directory is entered once. An error means that the root itself cannot be read, or not all of it for want
 /// of resources.
 pub(super) fn walk(root: &Path) -> Result<Tree, Unreadable> {
-    let mut walk = Walk { root, tree: Tree::default(), entered: HashSet::new(), is_full: false, shortage: None };
+    let mut walk = Walk { tree: Tree::default(), entered: HashSet::new(), is_full: false, shortage: None };
     walk.enter(root, 0).map_err(|error| Unreadable::new(root, &error))?;
     match walk.shortage {
         Some(error) => Err(Unreadable::new(root, &error)),
@@ -97,8 +95,7 @@ pub(super) fn walk(root: &Path) -> Result<Tree, Unreadable> {
     }
 }
 
-struct Walk<'a> {
-    root: &'a Path,
+struct Walk {
     tree: Tree,
     /// Device and inode of every directory so far: a loop of symlinks ends here.
     entered: HashSet<(u64, u64)>,
@@ -106,7 +103,7 @@ struct Walk<'a> {
     shortage: Option<io::Error>,
 }
 
-impl Walk<'_> {
+impl Walk {
     fn problem(&mut self, path: PathBuf, error: io::Error) {
         if is_shortage(&error) {
             self.shortage = Some(error);
@@ -158,7 +155,6 @@ impl Walk<'_> {
             }
             return;
         }
-        let name = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().into_owned();
-        self.tree.files.push(Found { path, name, identity: Identity::of(metadata) });
+        self.tree.files.push(Found { path, identity: Identity::of(metadata) });
     }
 }

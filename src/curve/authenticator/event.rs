@@ -85,6 +85,8 @@ pub enum DenialReason {
     Removed,
     /// The allow list cannot be read, and why.
     DirectoryUnavailable(String),
+    /// Too many others wait for a look at the allow list; trying again may help.
+    Busy,
     /// The socket asked for a domain that nobody configured.
     UnknownDomain,
     /// The peer does not speak CURVE but this.
@@ -101,6 +103,7 @@ impl fmt::Display for DenialReason {
             Self::NotListed => f.write_str("its key is not in the list of allowed certificates"),
             Self::Removed => f.write_str("its key was removed from the list of allowed certificates"),
             Self::DirectoryUnavailable(reason) => write!(f, "nobody is admitted, {reason}"),
+            Self::Busy => f.write_str("too many handshakes wait for a look at the list of allowed certificates"),
             Self::UnknownDomain => f.write_str("there is no list of allowed certificates for this socket"),
             Self::Mechanism(mechanism) => {
                 write!(f, "it uses the mechanism {}, expected CURVE", mechanism.escape_debug())

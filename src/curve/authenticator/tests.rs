@@ -320,6 +320,46 @@ fn a_change_of_the_directory_is_told_within_a_second_or_so_while_nobody_connects
 }
 
 #[test]
+fn a_handshake_beyond_the_budget_of_looks_waits_for_the_next_look_and_gets_its_answer() {
+    let context = Context::new().unwrap();
+    let (report, events) = reporter();
+    let authenticator = Authenticator::start(&context, report).unwrap();
+    let (allowed, alice) = (Allowed::new(), KeyPair::generate().unwrap());
+    authenticator.add_domain(DOMAIN, allowed.policy());
+    let server = Server::open(&context, DOMAIN);
+    authenticator.use_up_budget(DOMAIN, Duration::from_secs(1));
+    allowed.add("alice.key", &alice, &[("name", "Alice")]);
+    let stranger = server.client(KeyPair::generate().unwrap());
+    let client = server.client(alice);
+    assert_eq!(handshake(&client.monitor), Some(event::HANDSHAKE_SUCCEEDED));
+    assert_eq!(handshake(&stranger.monitor), Some(event::HANDSHAKE_FAILED_AUTH));
+    wait_for(&events, "admission", is_allowed);
+}
+
+#[test]
+fn no_more_than_so_many_handshakes_wait_and_the_others_may_try_again() {
+    let context = Context::new().unwrap();
+    let (report, events) = reporter();
+    let authenticator = Authenticator::start(&context, report).unwrap();
+    let allowed = Allowed::new();
+    authenticator.add_domain(DOMAIN, allowed.policy());
+    authenticator.use_up_budget(DOMAIN, Duration::from_secs(3600));
+    let peer = context.socket(kind::DEALER).unwrap();
+    peer.connect(zap::ENDPOINT).unwrap();
+    for number in 1..=9_u8 {
+        send(&peer, &[b"", b"1.0", &[number], DOMAIN.as_bytes(), b"a", b"", b"CURVE", &[number; 32]]);
+    }
+    assert_eq!(reply(&peer)[2..4], [vec![9], b"300".to_vec()]);
+    let event = wait_for(&events, "refusal", is_denied).to_string();
+    assert!(event.ends_with(": too many handshakes wait for a look at the list of allowed certificates"));
+    // A hangup looks.
+    authenticator.refresh();
+    for number in 1..=8 {
+        assert_eq!(reply(&peer)[2..4], [vec![number], b"400".to_vec()]);
+    }
+}
+
+#[test]
 fn c4_a_directory_that_vanishes_admits_nobody_until_it_is_back() {
     let context = Context::new().unwrap();
     let (report, events) = reporter();
@@ -444,6 +484,28 @@ fn i18_each_context_has_its_own_handler_and_a_second_one_in_it_is_an_error() {
     Authenticator::start(&contexts[0], reporter().0).unwrap();
 }
 
+fn send(peer: &Socket, frames: &[&[u8]]) {
+    for (index, frame) in frames.iter().enumerate() {
+        let more = if index + 1 < frames.len() { zmq::SNDMORE } else { 0 };
+        peer.send_bytes(frame, more).unwrap();
+    }
+}
+
+/// The next reply's frames.
+fn reply(peer: &Socket) -> Vec<Vec<u8>> {
+    let mut reply = Vec::new();
+    loop {
+        let mut item = [zmq::PollItem::socket(peer, zmq::POLLIN)];
+        assert_eq!(zmq::poll(&mut item, 10_000).unwrap(), 1, "no answer");
+        let mut frame = Message::new();
+        peer.receive(&mut frame, 0).unwrap();
+        reply.push(frame.as_slice().to_vec());
+        if !frame.has_more() {
+            return reply;
+        }
+    }
+}
+
 #[test]
 fn hostile_requests_are_refused_or_dropped_and_answered_in_order() {
     let context = Context::new().unwrap();
@@ -452,12 +514,6 @@ fn hostile_requests_are_refused_or_dropped_and_answered_in_order() {
     authenticator.add_domain(DOMAIN, Policy::Anyone);
     let peer = context.socket(kind::DEALER).unwrap();
     peer.connect(zap::ENDPOINT).unwrap();
-    let send = |frames: &[&[u8]]| {
-        for (index, frame) in frames.iter().enumerate() {
-            let more = if index + 1 < frames.len() { zmq::SNDMORE } else { 0 };
-            peer.send_bytes(frame, more).unwrap();
-        }
-    };
     let huge = vec![b'x'; 10 * 1024 * 1024];
     let key = [7_u8; 32];
     let domain = DOMAIN.as_bytes();
@@ -477,19 +533,9 @@ fn hostile_requests_are_refused_or_dropped_and_answered_in_order() {
     ];
     let count = requests.len();
     for (frames, expected) in &requests {
-        send(frames);
+        send(&peer, frames);
         let Some(expected) = expected else { continue };
-        let mut reply = Vec::new();
-        loop {
-            let mut item = [zmq::PollItem::socket(&peer, zmq::POLLIN)];
-            assert_eq!(zmq::poll(&mut item, 10_000).unwrap(), 1, "no answer to {} frames", frames.len());
-            let mut frame = Message::new();
-            peer.receive(&mut frame, 0).unwrap();
-            reply.push(frame.as_slice().to_vec());
-            if !frame.has_more() {
-                break;
-            }
-        }
+        let reply = reply(&peer);
         let request_id = frames.get(2).copied().unwrap_or_default();
         assert_eq!(reply.len(), 7);
         assert_eq!((reply[2].as_slice(), reply[3].as_slice()), (request_id, expected.as_bytes()));
