@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::poll::{PollTimeout, poll};
+
 use super::Host;
 
 /// Whether the host has begun to stop: it sets this before it stops the inputs, and with them everything else
@@ -22,7 +24,7 @@ pub fn wait_until_host_stops() {
 }
 
 fn sleep_or_signal(longest: Duration) {
-    let milliseconds = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: no descriptors are passed; the call returns after the time or with a signal.
-    unsafe { libc::poll(std::ptr::null_mut(), 0, milliseconds) };
+    let longest = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+    // No descriptors: it returns after the time or with a signal.
+    let _ = poll(&mut [], longest);
 }

@@ -7,11 +7,16 @@
 use std::ffi::c_int;
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// Sets the backlog of a listening socket (listen(2)); Linux takes it anew at each call.
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{AddressFamily, MsgFlags, Shutdown, SockaddrLike, SockaddrStorage, getpeername, recv, shutdown};
+
+/// Sets the backlog of a listening socket (listen(2)); Linux takes it anew at each call. (nix refuses one over 4096, which
+/// a system may allow.)
 pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> std::io::Result<()> {
     // SAFETY: the descriptor is live for the borrow.
     if unsafe { libc::listen(socket.as_raw_fd(), backlog) } == -1 {
@@ -87,8 +92,8 @@ impl Connection {
 
     /// Ends the connection. libzmq sees it closed by the peer, and keeps its own descriptor.
     pub fn cut_off(&self) {
-        // SAFETY: the descriptor is ours; an unconnected one is an error that changes nothing.
-        unsafe { libc::shutdown(self.duplicate.as_raw_fd(), libc::SHUT_RDWR) };
+        // An unconnected one is an error that changes nothing.
+        let _ = shutdown(self.duplicate.as_raw_fd(), Shutdown::Both);
     }
 }
 
@@ -137,22 +142,17 @@ impl Watch {
             }
             std::thread::sleep(Duration::from_micros(100));
         }
-        let mut byte = 0_u8;
-        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        // SAFETY: the descriptor is ours and the buffer is one byte.
-        let read = unsafe { libc::recv(self.duplicate.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
-        match read {
-            0 => Ending::There,
-            1.. => Ending::Here { has_unread: true },
-            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => {
-                Ending::Here { has_unread: false }
-            }
-            _ => Ending::There,
+        match recv(self.duplicate.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Ending::There,
+            Ok(_) => Ending::Here { has_unread: true },
+            Err(Errno::EAGAIN) => Ending::Here { has_unread: false },
+            Err(_) => Ending::There,
         }
     }
 }
 
-/// A new descriptor of the same file, closed when a program is executed.
+/// A new descriptor of the same file, closed when a program is executed. The number may be closed by its owner at any
+/// moment, so it cannot be borrowed.
 fn duplicate_of(descriptor: RawFd) -> Option<OwnedFd> {
     if descriptor < 0 {
         return None;
@@ -160,10 +160,10 @@ fn duplicate_of(descriptor: RawFd) -> Option<OwnedFd> {
     // SAFETY: any number may be duplicated; a closed one is an error.
     let duplicate = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
     // SAFETY: where it did not fail fcntl just made it, and nothing else owns it.
-    (duplicate != -1).then(|| unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(duplicate) })
+    (duplicate != -1).then(|| unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-/// What two descriptors of one file have in common, and no others.
+/// What two descriptors of one file have in common, and no others. As above, the number may be closed.
 fn identity(descriptor: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
     let mut about = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the buffer is one stat; a closed descriptor is an error.
@@ -178,39 +178,21 @@ fn identity(descriptor: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
 /// How many descriptors the process may have (RLIMIT_NOFILE, getrlimit(2)).
 #[must_use]
 pub fn limit() -> RawFd {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the buffer is one rlimit.
-    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == -1;
-    if failed { 0 } else { RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX) }
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _hard)| RawFd::try_from(soft).unwrap_or(RawFd::MAX))
 }
 
 /// The address of a connection's peer.
 fn peer_of(socket: RawFd) -> Option<PeerAddress> {
-    let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    // SAFETY: a buffer of sockaddr_storage's size takes any address.
-    if unsafe { libc::getpeername(socket, address.as_mut_ptr().cast(), &raw mut length) } == -1 {
-        return None;
-    }
-    // SAFETY: zeroed above, so initialised whatever was written.
-    let address = unsafe { address.assume_init() };
-    match c_int::from(address.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that this is a sockaddr_in, which fits into the storage.
-            let v4 = unsafe { *(&raw const address).cast::<libc::sockaddr_in>() };
-            Some(PeerAddress::Ip(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).into()))
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above, for sockaddr_in6.
-            let v6 = unsafe { *(&raw const address).cast::<libc::sockaddr_in6>() };
-            Some(PeerAddress::Ip(IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)).to_canonical()))
-        }
-        libc::AF_UNIX => peer_process(socket).map(PeerAddress::Process),
+    let address: SockaddrStorage = getpeername(socket).ok()?;
+    match address.family()? {
+        AddressFamily::Inet => Some(PeerAddress::Ip(address.as_sockaddr_in()?.ip().into())),
+        AddressFamily::Inet6 => Some(PeerAddress::Ip(IpAddr::V6(address.as_sockaddr_in6()?.ip()).to_canonical())),
+        AddressFamily::Unix => peer_process(socket).map(PeerAddress::Process),
         _ => None,
     }
 }
 
-/// The process that connected a Unix socket (SO_PEERCRED, unix(7)).
+/// The process that connected a Unix socket (SO_PEERCRED, unix(7)). As above, the number may be closed.
 fn peer_process(socket: RawFd) -> Option<libc::pid_t> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;

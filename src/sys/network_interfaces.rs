@@ -5,13 +5,7 @@ use std::io;
 /// Fails where getifaddrs(3) fails: under systemd's `RestrictAddressFamilies` without AF_NETLINK. libzmq aborts the process
 /// there (4.3.4 ip_resolver.cpp:531) instead of reporting it.
 pub fn check_listable() -> io::Result<()> {
-    let mut list = std::ptr::null_mut();
-    // SAFETY: `list` is written on success only.
-    if unsafe { libc::getifaddrs(&raw mut list) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: getifaddrs made this list, and it is freed once.
-    unsafe { libc::freeifaddrs(list) };
+    nix::ifaddrs::getifaddrs()?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! Threads of our own inside a daemon that steers by signals: they must never take one.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::thread::{Builder, JoinHandle};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 /// Starts a named thread with every signal blocked, so that the daemon's own threads go on receiving theirs. The name is
 /// cut to the 15 bytes that Linux shows.
@@ -11,19 +12,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let mut all = MaybeUninit::uninit();
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: sigfillset initialises the set it is given.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: `all` was initialised above; `before` is written by the call.
-    let failed = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    if failed != 0 {
-        return Err(io::Error::from_raw_os_error(failed));
-    }
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // A new thread inherits the mask of the one that starts it (pthread_sigmask(3)).
     let thread = Builder::new().name(name.chars().take(15).collect()).spawn(body);
-    // SAFETY: `before` was written by the successful call above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    // Only a mask that is none could fail.
+    let _ = before.thread_set_mask();
     thread
 }
 
@@ -32,12 +25,7 @@ mod tests {
     use super::*;
 
     fn blocks_sigterm() -> bool {
-        let mut mask = MaybeUninit::uninit();
-        // SAFETY: a null new set only asks for the present one, which is written to `mask`.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
-            libc::sigismember(mask.as_ptr(), libc::SIGTERM) == 1
-        }
+        SigSet::thread_get_mask().unwrap().contains(nix::sys::signal::SIGTERM)
     }
 
     #[test]

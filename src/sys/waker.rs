@@ -1,39 +1,33 @@
 //! Waking a thread that sleeps in `zmq_poll`: an eventfd (eventfd(2)).
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::OnceLock;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// Any thread may wake; one thread polls the descriptor and clears it.
 #[derive(Debug)]
 pub struct Waker {
-    descriptor: OwnedFd,
+    descriptor: EventFd,
 }
 
 impl Waker {
     /// A waker that nobody has woken yet.
     pub fn new() -> std::io::Result<Self> {
-        // SAFETY: no pointers are passed.
-        let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if raw == -1 {
-            return Err(std::io::Error::last_os_error());
-        }
-        // SAFETY: eventfd just returned this descriptor, and nothing else owns it.
-        Ok(Self { descriptor: unsafe { OwnedFd::from_raw_fd(raw) } })
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self { descriptor: EventFd::from_flags(flags)? })
     }
 
     /// Makes the descriptor readable until [`Waker::clear`].
     pub fn wake(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: the descriptor is live and the buffer is 8 bytes, as eventfd(2) asks. It can only fail when the counter
-        // is full, and then it is readable already.
-        unsafe { libc::write(self.descriptor.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // It can only fail when the counter is full, and then the descriptor is readable already.
+        let _ = self.descriptor.write(1);
     }
 
     /// Forgets every wake so far.
     pub fn clear(&self) {
-        let mut count = [0_u8; 8];
-        // SAFETY: the descriptor is live and the buffer is 8 bytes; nothing to read is no error here.
-        unsafe { libc::read(self.descriptor.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+        // Nothing to read is no error here.
+        let _ = self.descriptor.read();
     }
 
     /// The descriptor to poll for reading.
