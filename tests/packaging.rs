@@ -35,6 +35,16 @@ fn the_rust_that_the_packages_ask_for_is_the_crates() {
 }
 
 #[test]
+fn packages_ask_for_the_libzmq_that_the_modules_take() {
+    let control = read("packaging/debian/control");
+    assert!(control.contains("libzmq3-dev (>= 4.3.3)"), "{control}");
+    assert_eq!(control.matches("libzmq5 (>= 4.3.3),").count(), 2, "{control}");
+    let spec = read("packaging/rpm/rsyslog-zmq.spec");
+    assert!(spec.contains("pkgconfig(libzmq) >= 4.3.3\n"), "{spec}");
+    assert_eq!(spec.matches("(zeromq >= 4.3.3 or libzmq5 >= 4.3.3)").count(), 2, "{spec}");
+}
+
+#[test]
 fn every_man_page_and_completion_is_in_both_packages() {
     let debian =
         ["install", "manpages"].map(|part| read(&format!("packaging/debian/rsyslog-zmq-tools.{part}"))).concat();

@@ -64,11 +64,30 @@ pub enum SocketTypeError {
     /// A draft type on a libzmq without the draft API.
     #[error("socktype \"{0}\" is a draft socket type, and the installed libzmq {1} was built without drafts")]
     NoDrafts(SocketType, String),
-    /// Nobody would learn whether a peer has been admitted.
+    /// A libzmq with holes that 4.3.3 closed.
     #[error(
-        "the installed libzmq {0} does not report the end of handshakes, without which nothing can be sent safely; 4.3 does"
+        "libzmq {0} is older than 4.3.3: peers can crash or silence it (libzmq's NEWS of 4.3.3); install a newer one"
     )]
+    TooOld(String),
+    /// Nobody would learn whether a peer has been admitted.
+    #[error("the installed libzmq {0} does not report the end of handshakes, without which nothing can be sent safely")]
     NoHandshakes(String),
+}
+
+/// The oldest libzmq that a peer cannot crash or silence by what its NEWS of this version lists: the stack of a publisher
+/// overflows on a long topic (GHSA-qq65-x72m-9wr8), a raw TCP connection stops a CURVE server (CVE-2020-15166), ..
+const OLDEST: (i32, i32, i32) = (4, 3, 3);
+
+/// Refuses a libzmq of this version that reports the end of handshakes or does not.
+fn require_library(version: (i32, i32, i32), reports_handshakes: bool) -> Result<(), SocketTypeError> {
+    let text = || format!("{}.{}.{}", version.0, version.1, version.2);
+    if version < OLDEST {
+        return Err(SocketTypeError::TooOld(text()));
+    }
+    if !reports_handshakes {
+        return Err(SocketTypeError::NoHandshakes(text()));
+    }
+    Ok(())
 }
 
 impl SocketType {
@@ -86,13 +105,11 @@ impl SocketType {
         ALL.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
     }
 
-    /// Refuses a type that the libzmq at run time lacks.
+    /// Refuses a libzmq at run time that is too old, and a type that it lacks.
     pub fn require_available(self) -> Result<(), SocketTypeError> {
         let (major, minor, patch) = zmq::version();
+        require_library((major, minor, patch), zmq::reports_handshakes())?;
         let version = format!("{major}.{minor}.{patch}");
-        if !zmq::reports_handshakes() {
-            return Err(SocketTypeError::NoHandshakes(version));
-        }
         if self.is_draft() && !zmq::has("draft") {
             return Err(SocketTypeError::NoDrafts(self, version));
         }
@@ -168,6 +185,22 @@ mod tests {
             assert_eq!(SocketType::parse(&name.to_lowercase()).unwrap().name(), *name);
         }
         assert!(SocketType::parse("BOGUS").is_err());
+    }
+
+    #[test]
+    fn a_libzmq_before_4_3_3_is_refused() {
+        for old in [(4, 3, 2), (4, 2, 5), (4, 1, 99), (3, 9, 9)] {
+            for reports_handshakes in [true, false] {
+                let error = require_library(old, reports_handshakes).unwrap_err().to_string();
+                let beginning = format!("libzmq {}.{}.{} is older than 4.3.3: ", old.0, old.1, old.2);
+                assert!(error.starts_with(&beginning), "{error}");
+            }
+        }
+        for good in [(4, 3, 3), (4, 3, 10), (4, 4, 0), (5, 0, 0)] {
+            assert_eq!(require_library(good, true), Ok(()));
+            let error = require_library(good, false).unwrap_err();
+            assert!(matches!(error, SocketTypeError::NoHandshakes(_)), "{error}");
+        }
     }
 
     #[test]
