@@ -7,7 +7,7 @@ use crate::host::module::Refused;
 use crate::host::parameters::{Kind, Parameter, Scope, Values};
 use crate::host::statistics::sanitised;
 use crate::sys::accounts;
-use crate::transport::address::endpoint::Endpoint;
+use crate::transport::address::endpoint::{Endpoint, Side};
 use crate::transport::socket::listening::SocketFile;
 use crate::transport::socket::options::SocketOptions;
 use crate::transport::socket::socket_type::SocketType;
@@ -71,7 +71,12 @@ pub static SOCKET: &[Parameter] = &[
         help: "comma-separated tcp://, ipc:// or inproc:// addresses; `@` binds, `>` connects, neither: the socket type's \
                natural side",
     },
-    milliseconds("heartbeativl", 0, "0 (off)", "how often a ZMTP heartbeat is sent"),
+    milliseconds(
+        "heartbeativl",
+        0,
+        "30000 on a socket that listens; 0 (off)",
+        "how often a ZMTP heartbeat is sent; without a value a listening socket gives a silent peer 300000 ms",
+    ),
     milliseconds("heartbeattimeout", 0, "heartbeativl", "how long its answer may take; needs heartbeativl"),
     Parameter {
         name: "heartbeatttl",
@@ -82,7 +87,7 @@ pub static SOCKET: &[Parameter] = &[
         is_required: false,
         help: "after how long the peer gives us up; needs heartbeativl",
     },
-    milliseconds("connecttimeout", 0, "the system's", "how long a TCP connection attempt may take"),
+    milliseconds("connecttimeout", 0, "5000", "how long a TCP connection attempt may take; 0: the system's limit"),
     milliseconds("handshaketimeout", 0, "30000", "how long a ZMTP handshake may take"),
     milliseconds("reconnectivl", 1, "100", "first pause before connecting again; it doubles each time"),
     milliseconds("reconnectivlmax", 0, "30000", "longest pause before connecting again"),
@@ -225,6 +230,9 @@ impl SocketSettings {
                 note(format!("parameter \"{name}\" needs \"heartbeativl\": without it no heartbeat is sent"));
             }
         }
+        let listens = socket_type.is_some_and(|socket_type| {
+            endpoints.iter().any(|endpoint| endpoint.side(socket_type.natural_side()) == Ok(Side::Bind))
+        });
         let mut account = |name: &'static str, look_up: fn(&str) -> Option<u32>| {
             let text = values.text(name)?;
             let id = look_up(text);
@@ -243,7 +251,7 @@ impl SocketSettings {
                 socket_type,
                 endpoints,
                 endpoints_text,
-                options: options(values, heartbeat_interval),
+                options: options(values, heartbeat_interval, listens),
                 security,
                 socket_file,
                 linger: duration(values, "linger"),
@@ -260,8 +268,21 @@ impl SocketSettings {
     }
 }
 
-fn options(values: &Values, heartbeat_interval: Option<Duration>) -> SocketOptions {
-    let heartbeat = |name| heartbeat_interval.map(|interval| duration(values, name).unwrap_or(interval));
+/// How often a listener asks whether its peers are there, unless configured.
+const LISTENER_HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long it waits for an answer. libzmq 4.3.4 never closes some connections whose peer broke the protocol and went away
+/// (stream_engine_base.cpp `in_event_internal` takes a stale EAGAIN for a full pipe): only heartbeats give their descriptors
+/// back. It is long because a peer that is merely stopped, or an input that a full queue holds up, answers nothing either.
+const LISTENER_PATIENCE: Duration = Duration::from_secs(300);
+
+fn options(values: &Values, written_interval: Option<Duration>, listens: bool) -> SocketOptions {
+    let is_default = listens && values.number("heartbeativl").is_none();
+    let heartbeat_interval = if is_default { Some(LISTENER_HEARTBEAT) } else { written_interval };
+    let heartbeat = |name| match heartbeat_interval {
+        Some(_) if is_default => Some(LISTENER_PATIENCE),
+        Some(interval) => Some(duration(values, name).unwrap_or(interval)),
+        None => None,
+    };
     SocketOptions {
         send_hwm: None,
         receive_hwm: None,

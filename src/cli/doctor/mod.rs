@@ -13,7 +13,6 @@ use crate::cli::frames::Frames;
 use crate::cli::terminal::escaped;
 use crate::transport::address::endpoint::{Address, Endpoint, Side};
 
-mod greeting;
 mod steps;
 
 /// Find out why no records come from a publisher.

@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::greeting::{self, Greeting, GreetingError};
 use super::{Finding, Patient, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::keys::{self, Kind};
@@ -16,6 +15,7 @@ use crate::cli::tail::render::Renderer;
 use crate::curve::security::Security;
 use crate::sys::zmq::Context;
 use crate::transport::address::endpoint::{Address, Host};
+use crate::transport::address::greeting::{self, Greeting, GreetingError};
 use crate::transport::address::reachability::{Obstacle, connect, connect_to_file, resolve};
 use crate::transport::subscribe::{Happening, Options, Refusal, State, Subscriber};
 

@@ -1,17 +1,20 @@
 //! Why an endpoint cannot be reached, in words: libzmq retries in silence and keeps the reason to itself.
 //!
-//! These calls block (name resolution, one TCP connection attempt), so the subscriber makes them in a thread of their own,
-//! once per outage.
+//! These calls block (name resolution, one connection attempt, one greeting), so they are made in threads of their own.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::greeting::{Greeting, GreetingError, exchange};
 use crate::transport::address::endpoint::{Address, Host, Port};
 
 /// How long one TCP connection attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long what listens may take to say something.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What stands between us and an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
@@ -36,28 +39,52 @@ pub enum Obstacle {
     Here(String),
 }
 
-/// Tries to connect once, without speaking; `None` when that works, so that whatever was in the way is gone.
+/// What one attempt to connect and to exchange greetings showed.
+#[derive(Debug)]
+pub enum Look {
+    /// No connection can be made.
+    Obstacle(Obstacle),
+    /// Something listens, and this is what it says first.
+    Greeting(Result<Greeting, GreetingError>),
+    /// There is nothing that can be tried.
+    Nothing,
+}
+
+/// Tries to connect once, and to exchange greetings. What answers counts one handshake that broke off.
 #[must_use]
-pub fn find_obstacle(address: &Address) -> Option<Obstacle> {
+pub fn look_at(address: &Address) -> Look {
     match address {
         Address::Tcp { .. } => {
             let addresses = match resolve(address) {
                 Ok(addresses) => addresses,
-                Err(obstacle) => return Some(obstacle),
+                Err(obstacle) => return Look::Obstacle(obstacle),
             };
             let mut first = None;
             for address in addresses {
                 match connect(address) {
-                    Ok(_) => return None,
-                    // The first address is the one that libzmq tries.
+                    Ok(stream) => {
+                        let limits = stream.set_read_timeout(Some(ANSWER_TIMEOUT));
+                        return greet(stream, limits);
+                    }
+                    // The first address is the one that libzmq tries first.
                     Err(obstacle) => first = first.or(Some(obstacle)),
                 }
             }
-            first
+            first.map_or(Look::Nothing, Look::Obstacle)
         }
-        Address::Ipc(path) if !path.starts_with('@') => connect_to_file(path).err(),
-        Address::Ipc(_) | Address::Inproc(_) => None,
+        Address::Ipc(path) if !path.starts_with('@') => match connect_to_file(path) {
+            Ok(stream) => {
+                let limits = stream.set_read_timeout(Some(ANSWER_TIMEOUT));
+                greet(stream, limits)
+            }
+            Err(obstacle) => Look::Obstacle(obstacle),
+        },
+        Address::Ipc(_) | Address::Inproc(_) => Look::Nothing,
     }
+}
+
+fn greet(mut stream: impl Read + Write, limits: std::io::Result<()>) -> Look {
+    Look::Greeting(limits.map_err(GreetingError::Io).and_then(|()| exchange(&mut stream)))
 }
 
 /// The addresses behind a `tcp://` endpoint; none for anything else.
@@ -102,16 +129,26 @@ mod tests {
     use crate::transport::address::endpoint::Endpoint;
     use std::net::TcpListener;
 
+    fn look(endpoint: &str) -> Look {
+        look_at(&Endpoint::parse_list(endpoint).unwrap()[0].address)
+    }
+
     fn obstacle(endpoint: &str) -> Option<Obstacle> {
-        find_obstacle(&Endpoint::parse_list(endpoint).unwrap()[0].address)
+        if let Look::Obstacle(obstacle) = look(endpoint) { Some(obstacle) } else { None }
     }
 
     #[test]
     fn a_closed_port_is_told_from_an_open_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-        assert_eq!(obstacle(&endpoint), None);
-        drop(listener);
+        let answers = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").unwrap();
+            // Not closed before the greeting is read.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert!(matches!(look(&endpoint), Look::Greeting(Err(GreetingError::NotZeroMq))));
+        answers.join().unwrap();
         assert_eq!(obstacle(&endpoint), Some(Obstacle::NothingListens));
     }
 
@@ -129,6 +166,6 @@ mod tests {
         let endpoint = format!("ipc://{}", path.display());
         assert_eq!(obstacle(&endpoint), Some(Obstacle::NothingListens));
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(obstacle(&endpoint), None);
+        assert!(matches!(look(&endpoint), Look::Greeting(Err(GreetingError::Silent))));
     }
 }

@@ -24,7 +24,7 @@ use crate::sys::signals::spawn_without_signals;
 use crate::sys::waker::Waker;
 use crate::sys::zmq::{self, Context, Message, POLLIN, PollItem, Socket, option, poll};
 use crate::transport::address::endpoint::Address;
-use crate::transport::address::reachability::{Obstacle, find_obstacle, resolve};
+use crate::transport::address::reachability::{Look, Obstacle, look_at, resolve};
 
 /// How often is looked whether connections still exist.
 const AUDIT: Duration = Duration::from_secs(1);
@@ -352,11 +352,11 @@ impl Entry {
             }
             reconnect::Output::Probe => {
                 let probe = move || {
-                    let answer = find_obstacle(&address);
-                    answer_to(&entry, index, |endpoint, now, out| endpoint.probed(answer, now, out));
+                    let answer = look_at(&address);
+                    answer_to(&entry, index, |endpoint, now, out| endpoint.probed(&answer, now, out));
                 };
                 if spawn_without_signals("zmq-reach", probe).is_err() {
-                    self.answer(state, index, |endpoint, now, out| endpoint.probed(None, now, out));
+                    self.answer(state, index, |endpoint, now, out| endpoint.probed(&Look::Nothing, now, out));
                 }
             }
         }

@@ -14,7 +14,8 @@ use super::monitor::MonitorEventKind;
 use super::state::{Refusal, State};
 use super::{LinkEvent, Timing};
 use crate::transport::address::endpoint::{Address, Host, Port};
-use crate::transport::address::reachability::Obstacle;
+use crate::transport::address::greeting::GreetingError;
+use crate::transport::address::reachability::{Look, Obstacle};
 
 /// The first and the longest pause before connecting again.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,7 @@ pub struct RemoteEndpoint {
     name: Arc<str>,
     address: Address,
     uses_ipv6: bool,
+    uses_curve: bool,
     is_curve_client: bool,
     handshake_timeout: Duration,
     timing: Timing,
@@ -91,6 +93,8 @@ pub struct RemoteEndpoint {
     is_probing: bool,
     /// libzmq has said how the present connection's handshake failed.
     has_failed: bool,
+    /// A handshake has broken off since there was a connection.
+    has_broken_off: bool,
     /// Since when there has been no connection.
     away_since: Instant,
     /// What has been told as [`LinkEvent::Away`] or as a refusal since then.
@@ -102,6 +106,8 @@ pub struct RemoteEndpoint {
 pub struct Manner {
     /// Whether names may stand for IPv6 addresses.
     pub uses_ipv6: bool,
+    /// Whether connections use CURVE.
+    pub uses_curve: bool,
     /// Whether we prove our key to a server, whose own key we know.
     pub is_curve_client: bool,
     /// libzmq's limit for a handshake.
@@ -119,6 +125,7 @@ impl RemoteEndpoint {
             name: address.to_string().into(),
             address: address.clone(),
             uses_ipv6: manner.uses_ipv6,
+            uses_curve: manner.uses_curve,
             is_curve_client: manner.is_curve_client,
             handshake_timeout: manner.handshake_timeout,
             timing: manner.timing,
@@ -132,6 +139,7 @@ impl RemoteEndpoint {
             is_resolving: false,
             is_probing: false,
             has_failed: false,
+            has_broken_off: false,
             away_since: now,
             told: Vec::new(),
         }
@@ -188,6 +196,13 @@ impl RemoteEndpoint {
         match self.literal_target() {
             Some(target) => self.aim(target, outputs),
             None => self.resolve(outputs),
+        }
+    }
+
+    fn probe(&mut self, outputs: &mut Vec<Output>) {
+        self.probe_at = None;
+        if !std::mem::replace(&mut self.is_probing, true) {
+            outputs.push(Output::Probe);
         }
     }
 
@@ -274,32 +289,32 @@ impl RemoteEndpoint {
         }
     }
 
-    /// The answer to [`Output::Probe`]; `None`: a connection can be made.
-    pub fn probed(&mut self, answer: Option<Obstacle>, now: Instant, outputs: &mut Vec<Output>) {
+    /// The answer to [`Output::Probe`].
+    pub fn probed(&mut self, answer: &Look, now: Instant, outputs: &mut Vec<Output>) {
         self.is_probing = false;
         if self.is_ready() {
             return;
         }
         self.probe_at = Some(now + self.timing.probe_every);
-        match answer {
-            Some(obstacle) => self.change(State::Unreachable(Some(obstacle)), outputs),
-            None if matches!(self.state, State::Unreachable(_)) => self.change(State::Connecting, outputs),
-            // The connection stands, and nothing comes: the handshake's own limit may be far away.
-            None => {
-                if let Phase::Handshaking { since, .. } = self.phase {
-                    if now.saturating_duration_since(since) >= self.timing.report_after {
-                        self.change(State::Refused(Refusal::NoAnswer), outputs);
-                    }
-                }
-            }
-        }
+        let ours = if self.uses_curve { "CURVE" } else { "NULL" };
+        let state = match answer {
+            Look::Obstacle(obstacle) => State::Unreachable(Some(obstacle.clone())),
+            Look::Greeting(Err(GreetingError::NotZeroMq | GreetingError::TooOld)) => State::Refused(Refusal::NotOurs),
+            Look::Greeting(Err(GreetingError::Silent)) => State::Refused(Refusal::NoAnswer),
+            Look::Greeting(Ok(greeting)) if greeting.mechanism != ours => State::Refused(Refusal::Mechanism),
+            // It speaks ZeroMQ, and hung up on us all the same.
+            Look::Greeting(Ok(_)) if self.has_broken_off && self.is_curve_client => State::Refused(Refusal::ServerKey),
+            Look::Greeting(Ok(_) | Err(_)) if self.has_broken_off => State::Refused(Refusal::HungUp),
+            _ if matches!(self.state, State::Unreachable(_)) => State::Connecting,
+            _ => self.state.clone(),
+        };
+        self.change(state, outputs);
         self.report(now, outputs);
     }
 
     /// libzmq connects, or waits before it does.
     pub fn retried(&mut self) {
         self.reconnect_at = None;
-        self.pause = self.timing.backoff.first;
     }
 
     /// A connection stands.
@@ -313,6 +328,7 @@ impl RemoteEndpoint {
     pub fn succeeded(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         let Some(descriptor) = self.descriptor() else { return };
         self.phase = Phase::Ready { descriptor, since: now };
+        self.has_broken_off = false;
         (self.reconnect_at, self.resolve_at, self.probe_at) = (None, None, None);
         self.change(State::Connected, outputs);
         if !std::mem::take(&mut self.told).is_empty() {
@@ -334,16 +350,19 @@ impl RemoteEndpoint {
             Phase::Handshaking { since, .. } => now.saturating_duration_since(since) + LATE >= self.handshake_timeout,
             Phase::Down | Phase::Ready { .. } => false,
         };
-        let refusal = match kind {
-            // libzmq does not say that the time was over (stream_engine_base.cpp `timer_event`).
-            MonitorEventKind::HandshakeFailedNoDetail(_) if is_late => Refusal::NoAnswer,
-            _ => Refusal::of(kind, self.is_curve_client),
-        };
-        // libzmq connects again by itself after a connection that broke off.
         if !matches!(kind, MonitorEventKind::HandshakeFailedNoDetail(_)) {
             self.schedule(now);
+            self.refuse(Refusal::of(kind, self.is_curve_client), now, outputs);
+        } else if is_late {
+            // libzmq does not say that the time was over (stream_engine_base.cpp `timer_event`).
+            self.refuse(Refusal::NoAnswer, now, outputs);
+        } else {
+            // libzmq connects again by itself. A wrong server key looks like an HTTP server: see what answers there.
+            self.has_broken_off = true;
+            if !matches!(self.state, State::Refused(_)) {
+                self.probe(outputs);
+            }
         }
-        self.refuse(refusal, now, outputs);
     }
 
     fn refuse(&mut self, refusal: Refusal, now: Instant, outputs: &mut Vec<Output>) {
@@ -422,10 +441,7 @@ impl RemoteEndpoint {
             self.resolve(outputs);
         }
         if self.probe_at.is_some_and(|at| at <= now) {
-            self.probe_at = None;
-            if !std::mem::replace(&mut self.is_probing, true) {
-                outputs.push(Output::Probe);
-            }
+            self.probe(outputs);
         }
         self.report(now, outputs);
     }

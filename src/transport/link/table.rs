@@ -367,3 +367,6 @@ impl Table {
         self.endpoints.iter().filter_map(RemoteEndpoint::next_due).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,7 @@ impl SocketPlan {
     fn manner(&self) -> Manner {
         Manner {
             uses_ipv6: self.wants_ipv6(),
+            uses_curve: !matches!(*self.security, Security::None),
             is_curve_client: matches!(*self.security, Security::CurveClient { .. }),
             handshake_timeout: self.options.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT),
             timing: Timing {

@@ -261,6 +261,7 @@ impl Source {
             connects: if side == Side::Connect { vec![(0, &address)] } else { Vec::new() },
             manner: Manner {
                 uses_ipv6: address.is_ipv6(),
+                uses_curve: !matches!(options.security, Security::None),
                 is_curve_client: matches!(options.security, Security::CurveClient { .. }),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
                 timing: TIMING,

@@ -1,5 +1,4 @@
 //! What a peer says first: whether it speaks ZMTP, which version, and which mechanism it wants (RFC 37, section 4.1).
-#![forbid(unsafe_code)]
 
 use std::io::{ErrorKind, Read, Write};
 
