@@ -21,7 +21,7 @@ pub fn error(text: &str) {
     unsafe { log_error(0, abi::ABI_RET_NO_ERRCODE, c"%s".as_ptr(), line.as_ptr()) };
 }
 
-/// Something works, but not as somebody may expect.
+/// Something works, but perhaps not as expected.
 pub fn warning(text: &str) {
     message(abi::ABI_SEVERITY_WARNING as c_int, text);
 }

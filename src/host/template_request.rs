@@ -62,7 +62,7 @@ impl TemplateRequest {
             let owned = unsafe { libc::strdup(name.as_ptr()) };
             // SAFETY: the request is live, the index below its size, and `owned` null or malloc'ed.
             if owned.is_null() || unsafe { set(request, index as c_int, owned.cast(), 0) } != abi::ABI_RET_OK {
-                // SAFETY: made above, handed to nobody yet.
+                // SAFETY: made above, and not handed out yet.
                 unsafe { destruct(request) };
                 return std::ptr::null_mut();
             }

@@ -4,7 +4,7 @@
 //! back. So the contents of messages are put side by side into blocks: what libzmq allocates for each is one small
 //! handle, and a block goes back to its pool as a whole with its last message.
 //!
-//! A block is small (16 KiB), because one message that nobody fetches keeps the whole of its block.
+//! A block is small (16 KiB), because one message that is never fetched keeps the whole of its block.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -22,7 +22,7 @@ const LARGEST: usize = 1 << 20;
 const IN_HANDLE: usize = 33;
 /// Bytes of free blocks that a pool keeps.
 const KEPT: usize = 1 << 20;
-/// Owners of a block that is being filled: more than it can ever have, so that nobody else finds none left.
+/// Owners of a block that is being filled: more than it can ever have, so that the count cannot reach zero.
 const FILLING: usize = usize::MAX / 2;
 
 /// The free blocks of those who share it.
@@ -41,7 +41,7 @@ struct Free {
 #[derive(Debug)]
 struct Block {
     memory: Box<[MaybeUninit<u8>]>,
-    /// Messages that lie in it, and whoever fills it.
+    /// Messages that lie in it, and the arena that fills it.
     owners: AtomicUsize,
     /// Where it goes in the end; nothing while it is there, or the two would keep each other.
     pool: Option<Arc<Pool>>,
@@ -81,11 +81,11 @@ impl Pool {
 /// `block` came from `Box::into_raw` and the caller gives up this many of its owners.
 unsafe fn release(block: NonNull<Block>, owners: usize) {
     // SAFETY: the block lives while it has owners, and the caller's are still counted.
-    let before = unsafe { block.as_ref() }.owners.fetch_sub(owners, Ordering::Release);
+    let before = unsafe { &(*block.as_ptr()).owners }.fetch_sub(owners, Ordering::Release);
     if before == owners {
         // Everything that other threads did with the block is over before it is used again.
         fence(Ordering::Acquire);
-        // SAFETY: nobody else has it any more.
+        // SAFETY: these were the last owners; the block came from `Box::into_raw`.
         let mut block = unsafe { Box::from_raw(block.as_ptr()) };
         if let Some(pool) = block.pool.take() {
             pool.give_back(block);

@@ -100,7 +100,7 @@ impl Connection {
 /// Which end of a connection ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The peer closed or reset it, or somebody shut it down.
+    /// The peer closed or reset it, or it was shut down.
     There,
     /// This process closed its descriptor while the peer's was open.
     Here {
@@ -130,8 +130,8 @@ impl Watch {
         self.duplicate.as_raw_fd()
     }
 
-    /// Who ended the connection whose `descriptor` is closed, or about to be within `patience`; that number may be somebody
-    /// else's by now.
+    /// Who ended the connection whose `descriptor` is closed, or about to be within `patience`; that number may be
+    /// another file's by now.
     #[must_use]
     pub fn ending(&self, descriptor: RawFd, patience: Duration) -> Ending {
         let own = identity(self.duplicate.as_raw_fd());

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)?;
     if let Err(error) = insist_on_mode(&file, mode) {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(path);
         return Err(error);
     }
@@ -29,7 +29,7 @@ fn insist_on_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a regular file for reading, and tells of the very file that was opened, whatever its name leads to later.
+/// Opens a regular file for reading. The metadata is that of the file that was opened, wherever its name leads later.
 /// Symlinks are followed, as configuration management likes to set them. Anything else than a regular file is an error
 /// of kind [`io::ErrorKind::InvalidInput`]; a FIFO does not block.
 pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {

@@ -12,7 +12,7 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// A waker that nobody has woken yet.
+    /// A waker without a wake.
     pub fn new() -> std::io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Self { descriptor: EventFd::from_flags(flags)? })
@@ -44,7 +44,7 @@ pub struct LateWaker {
 }
 
 impl LateWaker {
-    /// Opens the descriptor, once. Before that a wake does nothing: nobody can be asleep on it.
+    /// Opens the descriptor, once. Before that a wake does nothing: no thread can be asleep on it.
     pub fn open(&self) -> std::io::Result<()> {
         if self.waker.get().is_none() {
             let _ = self.waker.set(Waker::new()?);

@@ -68,7 +68,7 @@ fn survives_a_copy(symbols: &Symbols, message: *mut abi::smsg_t, offset: usize, 
 /// there: reading them in place would be undefined.
 ///
 /// # Safety
-/// `N` bytes at `from` can be read, and nobody writes them meanwhile.
+/// `N` bytes at `from` can be read, and no other thread writes them meanwhile.
 unsafe fn frozen<const N: usize>(from: *const u8) -> [u8; N] {
     let mut bytes = MaybeUninit::<[u8; N]>::uninit();
     // SAFETY: the caller's promise; a copy without a type keeps uninitialised bytes as they are.

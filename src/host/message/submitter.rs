@@ -24,7 +24,7 @@ pub struct Submitter<'a> {
 
 /// Messages handed over at once. The host wakes the queue's worker only after it has put in the whole batch, and waits in the
 /// middle of one as soon as the queue is full (queue.c qqueueMultiEnqObjNonDirect): a batch that is larger than an empty
-/// queue waits for ever, for a worker that nobody has woken (seen with queue.size=1000 and batches of 1024). Queues under a
+/// queue waits for ever, for a worker that has not been woken (seen with queue.size=1000 and batches of 1024). Queues under a
 /// hundred messages are what rsyslog itself warns of.
 const BATCH: usize = 64;
 
@@ -78,8 +78,8 @@ impl<'a> Submitter<'a> {
     /// - OK and an empty batch: the queue has them. It may have discarded some because it was full or nearly so; that is
     ///   no error to it, and its own `discarded.full` and `discarded.nf` count them.
     /// - An error and an empty batch: it stopped at one of them, as it does at the end with a full queue. Those before it
-    ///   are in the queue; that one and those behind it are lost, and as nobody can say which they are they cannot be
-    ///   freed either.
+    ///   are in the queue; that one and those behind it are lost, and cannot be freed either, because the answer does
+    ///   not say which they are.
     /// - OK and the batch as it was: there is no queue, and all of them are still ours.
     pub fn flush(&mut self) -> Submission {
         self.now = None;

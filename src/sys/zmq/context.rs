@@ -43,7 +43,7 @@ impl Context {
         Ok(Self { handle: Arc::new(ContextHandle(raw)) })
     }
 
-    /// A socket of a type from [`kind`]; `EINVAL` where this libzmq has no such type.
+    /// A socket of a type from [`super::kind`]; `EINVAL` where this libzmq has no such type.
     pub fn socket(&self, socket_kind: c_int) -> Result<Socket> {
         // SAFETY: the context is live: `self` holds it.
         let raw = unsafe { zmq_sys::zmq_socket(self.handle.0, socket_kind) };

@@ -8,9 +8,9 @@ pub fn has(capability: &str) -> bool {
     zmq::has(capability).unwrap_or(false)
 }
 
-/// Whether the libzmq at run time tells its monitors when a handshake is over. There is no capability to ask for; the events
+/// Whether the libzmq at run time reports to its monitors when a handshake is over. There is no capability to ask for; the events
 /// became stable together with zmq_stopwatch_intermediate (zmq.h of 4.3.0), and where both are drafts they come together too.
-/// Measured with 4.2.5, which has neither: a connection is made, and nobody hears of its handshake.
+/// Measured with 4.2.5, which has neither: a connection is reported, and its handshake is not.
 #[must_use]
 pub fn reports_handshakes() -> bool {
     !optional_function(c"zmq_stopwatch_intermediate").is_null()

@@ -98,7 +98,7 @@ pub mod event {
 pub const DONTWAIT: c_int = zmq_sys::ZMQ_DONTWAIT as c_int;
 /// More frames of the same message follow.
 pub const SNDMORE: c_int = zmq_sys::ZMQ_SNDMORE as c_int;
-/// Readable, for [`poll`].
+/// Readable, for [`super::poll()`].
 pub const POLLIN: i16 = zmq_sys::ZMQ_POLLIN as i16;
-/// Writable, for [`poll`].
+/// Writable, for [`super::poll()`].
 pub const POLLOUT: i16 = zmq_sys::ZMQ_POLLOUT as i16;
