@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::cli::exit::Failure;
 use crate::curve::certificate::Certificate;
@@ -22,16 +23,33 @@ pub enum Kind {
 /// What [`load`] found.
 pub struct Keys {
     /// For the sockets.
-    pub security: Security,
+    pub security: Arc<Security>,
     /// Where they came from.
     pub kind: Kind,
+}
+
+impl Keys {
+    /// Whether the files said the same both times; keys made for this run are as good as each other.
+    pub fn are_like(&self, other: &Self) -> bool {
+        match (&*self.security, &*other.security) {
+            (Security::None, Security::None) => true,
+            (
+                Security::CurveClient { server, pair },
+                Security::CurveClient { server: other_server, pair: other_pair },
+            ) => {
+                let is_own_like = self.kind == Kind::Fresh || pair.public == other_pair.public;
+                self.kind == other.kind && server == other_server && is_own_like
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Reads the certificates. A client certificate without a server's is an error: the connection would be in plaintext.
 pub fn load(server: Option<&Path>, client: Option<&Path>) -> Result<Keys, Failure> {
     let Some(server) = server else {
         return match client {
-            None => Ok(Keys { security: Security::None, kind: Kind::None }),
+            None => Ok(Keys { security: Arc::new(Security::None), kind: Kind::None }),
             Some(_) => Err(Failure::usage("a client certificate needs the server's public certificate beside it")
                 .hint("add --server-cert FILE with the certificate that the server gave out")),
         };
@@ -48,5 +66,26 @@ pub fn load(server: Option<&Path>, client: Option<&Path>) -> Result<Keys, Failur
         }
         _ => (KeyPair::generate().map_err(Failure::failed)?, Kind::Fresh),
     };
-    Ok(Keys { security: Security::CurveClient { server, pair }, kind })
+    Ok(Keys { security: Arc::new(Security::CurveClient { server, pair }), kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::keys::PublicKey;
+
+    fn keys(server: u8, pair: KeyPair, kind: Kind) -> Keys {
+        Keys { security: Arc::new(Security::CurveClient { server: PublicKey::from_bytes([server; 32]), pair }), kind }
+    }
+
+    #[test]
+    fn another_key_in_a_file_is_a_difference_and_another_key_for_this_run_is_none() {
+        let pair = || KeyPair::generate().unwrap();
+        assert!(keys(1, pair(), Kind::Fresh).are_like(&keys(1, pair(), Kind::Fresh)));
+        assert!(!keys(1, pair(), Kind::File).are_like(&keys(1, pair(), Kind::File)));
+        assert!(!keys(1, pair(), Kind::Fresh).are_like(&keys(2, pair(), Kind::Fresh)));
+        assert!(!keys(1, pair(), Kind::Fresh).are_like(&keys(1, pair(), Kind::File)));
+        assert!(load(None, None).unwrap().are_like(&load(None, None).unwrap()));
+        assert!(!load(None, None).unwrap().are_like(&keys(1, pair(), Kind::Fresh)));
+    }
 }

@@ -60,7 +60,7 @@ fn read_keys(patient: &Patient<'_>) -> Step<keys::Keys> {
         let (what, advice) = text.split_once('\n').unwrap_or((&text, KEYS));
         Finding { outcome: failure.outcome, what: what.to_owned(), advice: advice.trim().to_owned() }
     })?;
-    let text = match (&found.security, found.kind) {
+    let text = match (&*found.security, found.kind) {
         (Security::CurveClient { pair, .. }, Kind::File) => {
             let name = patient.client_cert.unwrap_or(Path::new("?"));
             format!("we are {} ({name:?})", pair.public)

@@ -81,6 +81,16 @@ impl Status {
         }
     }
 
+    /// The endpoints of a new configuration; what was counted of those that stay is kept.
+    pub fn adopt_endpoints(&mut self, endpoints: Vec<Endpoint>) {
+        let old = std::mem::replace(&mut self.endpoints, endpoints);
+        for endpoint in &mut self.endpoints {
+            if let Some(known) = old.iter().find(|known| known.address == endpoint.address) {
+                (endpoint.connects, endpoint.handshake_failures) = (known.connects, known.handshake_failures);
+            }
+        }
+    }
+
     /// Counts the records of a message.
     pub fn count(&mut self, frames: Frames, topic: Option<&[u8]>, body: &[u8], now: Instant) {
         let Self { rules, store, lines, .. } = self;

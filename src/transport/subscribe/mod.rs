@@ -6,6 +6,7 @@
 //! anew after a pause.
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub struct Options {
     /// Prefixes to subscribe to; none means everything.
     pub topics: Vec<Vec<u8>>,
     /// The keys to use.
-    pub security: Security,
+    pub security: Arc<Security>,
     /// How often an idle connection is probed; a peer that does not answer three times in a row is gone. Zero: never.
     pub heartbeat: Duration,
     /// Messages that libzmq may hold for us, per publisher.
@@ -198,7 +199,7 @@ impl Subscriber {
         poll(&mut items, self.poll_milliseconds(timeout))?;
         let woken = items.first().is_some_and(PollItem::is_readable);
         drop(items);
-        let curve = !matches!(self.options.security, Security::None);
+        let curve = !matches!(*self.options.security, Security::None);
         for (index, source) in self.sources.iter_mut().enumerate() {
             // A connection is reported before what comes by it, and a loss after.
             if source.state != State::Connected {
