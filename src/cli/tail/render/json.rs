@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::priority::{facility_name, severity_name};
 use crate::cli::tail::fields::Fields;
+use crate::cli::terminal::push_json_escaped;
 
 /// One record; absent parts are left away.
 #[derive(Serialize)]
@@ -84,19 +85,11 @@ pub fn parse(text: &[u8]) -> Option<Box<RawValue>> {
     RawValue::from_string(text).ok()
 }
 
-/// JSON may hold DEL, C1 controls and direction marks as they are: on a terminal they are escaped, the JSON way.
+/// On a terminal, what it must not see is escaped, the JSON way.
 pub fn push(out: &mut Vec<u8>, text: &[u8], is_terminal: bool) {
-    if !is_terminal || text.is_ascii() && !text.contains(&0x7f) {
+    if is_terminal {
+        push_json_escaped(out, &String::from_utf8_lossy(text));
+    } else {
         out.extend_from_slice(text);
-        return;
-    }
-    for character in String::from_utf8_lossy(text).chars() {
-        if character.is_ascii() && character != '\u{7f}' || character.is_alphanumeric() {
-            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
-            }
-        }
     }
 }
