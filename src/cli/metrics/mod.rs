@@ -19,6 +19,7 @@ use crate::transport::subscribe::{Happening, State};
 
 mod built_in;
 pub mod compile;
+pub mod compile_error;
 pub mod configuration;
 pub mod exposition;
 mod http;
