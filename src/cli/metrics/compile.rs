@@ -8,7 +8,7 @@ use regex::bytes::RegexSet;
 use crate::cli::expression;
 use crate::cli::metrics::built_in;
 use crate::cli::metrics::compile_error::{CompileError, RuleError};
-use crate::cli::metrics::configuration::{Action, Configuration, Kind, RuleConfiguration};
+use crate::cli::metrics::configuration::{Action, Configuration, MetricKind, RuleConfiguration};
 use crate::cli::metrics::rules::{Amount, Rule, Rules, Source};
 use crate::cli::metrics::series::{Definition, Store};
 use crate::cli::priority::PrioritySelector;
@@ -92,17 +92,19 @@ pub fn compile(configuration: &Configuration) -> Result<Compiled, CompileError> 
 fn exposed(definition: &Definition) -> Vec<String> {
     let name = &definition.name;
     match definition.kind {
-        Kind::Counter => vec![name.clone(), format!("{name}_total")],
-        Kind::Gauge => vec![name.clone()],
-        Kind::Histogram => ["", "_bucket", "_count", "_sum"].iter().map(|suffix| format!("{name}{suffix}")).collect(),
+        MetricKind::Counter => vec![name.clone(), format!("{name}_total")],
+        MetricKind::Gauge => vec![name.clone()],
+        MetricKind::Histogram => {
+            ["", "_bucket", "_count", "_sum"].iter().map(|suffix| format!("{name}{suffix}")).collect()
+        }
     }
 }
 
 fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result<Definition, RuleError> {
     let name = match rule.kind {
         // OpenMetrics: the family's name is without it, the sample's with it.
-        Kind::Counter => rule.metric.strip_suffix("_total").unwrap_or(&rule.metric),
-        Kind::Gauge | Kind::Histogram => &rule.metric,
+        MetricKind::Counter => rule.metric.strip_suffix("_total").unwrap_or(&rule.metric),
+        MetricKind::Gauge | MetricKind::Histogram => &rule.metric,
     };
     if !is_name(name) {
         return Err(RuleError::Name);
@@ -110,7 +112,7 @@ fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result
     if name.starts_with(OWN_PREFIX) {
         return Err(RuleError::Taken("rsyslog_zmq_ begins the program's own metrics"));
     }
-    if rule.kind != Kind::Counter && name.ends_with("_total") {
+    if rule.kind != MetricKind::Counter && name.ends_with("_total") {
         return Err(RuleError::Taken("_total ends the names of counters"));
     }
     if rule.help.contains(char::is_control) {
@@ -126,7 +128,7 @@ fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result
         }
     }
     let mut buckets = Vec::new();
-    if rule.kind == Kind::Histogram {
+    if rule.kind == MetricKind::Histogram {
         if labels.iter().any(|label| label == "le") {
             return Err(RuleError::BucketLabel);
         }
@@ -230,7 +232,7 @@ fn compile_rule(rule: &RuleConfiguration, expressions: &mut Vec<String>) -> Resu
         scale,
         unit: rule.unit,
         action,
-        is_counter: rule.kind == Kind::Counter,
+        is_counter: rule.kind == MetricKind::Counter,
     })
 }
 
@@ -239,20 +241,20 @@ fn action(rule: &RuleConfiguration, amount: Amount) -> Result<Action, RuleError>
     let has_value = amount != Amount::One;
     let wrong = |action, accepted| Err(RuleError::Action { action, accepted });
     let action = match (rule.kind, rule.action, has_value) {
-        (Kind::Histogram, _, false) => return Err(RuleError::Value("a histogram needs a value to observe")),
-        (Kind::Histogram, Some(action), true) => return wrong(action, "none: a histogram only observes"),
-        (Kind::Histogram, None, true) => Action::Add,
-        (Kind::Counter, None, true) => Action::Add,
-        (Kind::Gauge, None, true) => Action::Set,
+        (MetricKind::Histogram, _, false) => return Err(RuleError::Value("a histogram needs a value to observe")),
+        (MetricKind::Histogram, Some(action), true) => return wrong(action, "none: a histogram only observes"),
+        (MetricKind::Histogram, None, true) => Action::Add,
+        (MetricKind::Counter, None, true) => Action::Add,
+        (MetricKind::Gauge, None, true) => Action::Set,
         (_, None, false) => Action::Inc,
-        (Kind::Counter, Some(action @ (Action::Inc | Action::Add)), _) => action,
-        (Kind::Counter, Some(action), _) => return wrong(action, "inc, add: a counter only grows"),
-        (Kind::Gauge, Some(action), _) => action,
+        (MetricKind::Counter, Some(action @ (Action::Inc | Action::Add)), _) => action,
+        (MetricKind::Counter, Some(action), _) => return wrong(action, "inc, add: a counter only grows"),
+        (MetricKind::Gauge, Some(action), _) => action,
     };
     match (action, has_value) {
         (Action::Inc | Action::Dec, true) => Err(RuleError::Value("inc and dec take no value; add and sub do")),
         (Action::Set | Action::Add | Action::Sub | Action::Min | Action::Max, false)
-            if rule.kind != Kind::Histogram =>
+            if rule.kind != MetricKind::Histogram =>
         {
             Err(RuleError::Value("set, add, sub, min and max need a value"))
         }

@@ -92,7 +92,7 @@ pub struct RuleConfiguration {
     pub metric: String,
     /// Its type.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// What Prometheus shows about it.
     #[serde(default)]
     pub help: String,
@@ -139,7 +139,7 @@ pub struct RuleConfiguration {
 /// A metric's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows.
     Counter,
     /// Goes up and down.

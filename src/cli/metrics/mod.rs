@@ -1,6 +1,6 @@
 //! `rsyslog-zmq metrics`: log streams become time series that Prometheus scrapes.
 //!
-//! The main thread receives and counts; the threads of `http` answer. They meet in [`state::Shared`].
+//! The main thread receives and counts; the threads of `http` answer. They meet in [`state::SharedState`].
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, Write};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::cli::connections;
+use crate::cli::connection_report;
 use crate::cli::exit::{Failure, Outcome};
-use crate::cli::frames::Frames;
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::interrupts::{Asked, catch};
 use crate::transport::subscribe::{Happening, State};
 
@@ -33,8 +33,8 @@ pub mod value;
 use compile::{Compiled, compile};
 use configuration::{Configuration, LISTEN, List};
 use exposition::{Extent, PageFormat};
-use state::{Shared, Status};
-use subscription::{Plan, ReplaceError, Source, Subscription};
+use state::{ExporterState, SharedState};
+use subscription::{Network, Plan, ReplaceError, Subscription};
 
 /// How often idle series are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -127,14 +127,14 @@ impl MetricsCommand {
 pub fn run(command: &MetricsCommand) -> Result<Outcome, Failure> {
     let configuration = command.configuration()?;
     let compiled = compile(&configuration).map_err(Failure::failed)?;
-    let source = Source::of(&configuration)?;
+    let network = Network::of(&configuration)?;
     if command.check {
         return check(command, &compiled);
     }
     if command.one_shot {
-        return one_shot(compiled, source.frames);
+        return one_shot(compiled, network.decoding);
     }
-    Exporter::start(command, configuration, compiled, source)?.serve()
+    Exporter::start(command, configuration, compiled, network)?.serve()
 }
 
 fn output(text: &str) -> Result<Outcome, Failure> {
@@ -155,8 +155,8 @@ fn check(command: &MetricsCommand, compiled: &Compiled) -> Result<Outcome, Failu
     output(&format!("{file}: ok, {rules} rules for {metrics} metrics; subscribes to {topics}\n"))
 }
 
-fn one_shot(compiled: Compiled, frames: Frames) -> Result<Outcome, Failure> {
-    let mut status = Status::new(compiled.rules, compiled.store);
+fn one_shot(compiled: Compiled, decoding: FrameDecoding) -> Result<Outcome, Failure> {
+    let mut status = ExporterState::new(compiled.rules, compiled.store);
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
@@ -167,9 +167,9 @@ fn one_shot(compiled: Compiled, frames: Frames) -> Result<Outcome, Failure> {
             break;
         }
         let record = line.strip_suffix(b"\n").unwrap_or(&line);
-        status.count(frames, None, record.strip_suffix(b"\r").unwrap_or(record), Instant::now());
+        status.count(decoding, None, record.strip_suffix(b"\r").unwrap_or(record), Instant::now());
     }
-    let shared = Arc::new(Shared::new(status));
+    let shared = Arc::new(SharedState::new(status));
     output(&exposition::page(&shared, Extent::Rules, PageFormat::Prometheus).map_err(Failure::failed)?)
 }
 
@@ -178,7 +178,7 @@ struct Exporter<'a> {
     command: &'a MetricsCommand,
     subscription: Subscription,
     listen: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
 }
 
 impl<'a> Exporter<'a> {
@@ -186,10 +186,10 @@ impl<'a> Exporter<'a> {
         command: &'a MetricsCommand,
         configuration: Configuration,
         compiled: Compiled,
-        source: Source,
+        network: Network,
     ) -> Result<Self, Failure> {
-        let subscription = Subscription::open(Plan::new(source, compiled.prefixes)?)?;
-        let shared = Arc::new(Shared::new(Status::new(compiled.rules, compiled.store)));
+        let subscription = Subscription::open(Plan::new(network, compiled.prefixes)?)?;
+        let shared = Arc::new(SharedState::new(ExporterState::new(compiled.rules, compiled.store)));
         let listen = configuration.listen.unwrap_or(LISTEN);
         shared.lock().endpoints = subscription.endpoints();
         Ok(Self { command, subscription, listen, shared })
@@ -208,7 +208,7 @@ impl<'a> Exporter<'a> {
             };
             let woken = self.subscription.wait(interrupts.descriptor(), Some(SWEEP), &mut report)?;
             if !received.is_empty() {
-                self.shared.lock().count_all(self.subscription.frames(), &mut received);
+                self.shared.lock().count_all(self.subscription.decoding(), &mut received);
             }
             for (source, state) in changes.drain(..) {
                 self.changed(source, state);
@@ -228,7 +228,7 @@ impl<'a> Exporter<'a> {
     fn changed(&self, source: usize, state: State) {
         let mut status = self.shared.lock();
         let Some(endpoint) = status.endpoints.get_mut(source) else { return };
-        let line = connections::line(&endpoint.address, &state, endpoint.connects > 0);
+        let line = connection_report::line(&endpoint.address, &state, endpoint.connects > 0);
         match state {
             State::Connected => endpoint.connects += 1,
             State::Refused(_) => endpoint.handshake_failures += 1,
@@ -238,7 +238,8 @@ impl<'a> Exporter<'a> {
         drop(status);
         if let Some(line) = line {
             self.say(&line);
-            if let Some(hint) = connections::hint(&state, self.subscription.key_kind()).filter(|_| !self.command.quiet)
+            if let Some(hint) =
+                connection_report::hint(&state, self.subscription.key_origin()).filter(|_| !self.command.quiet)
             {
                 let _ = writeln!(std::io::stderr(), "  {hint}");
             }
@@ -287,7 +288,7 @@ impl<'a> Exporter<'a> {
     fn read(&self) -> Result<(SocketAddr, Compiled, Plan), Failure> {
         let configuration = self.command.configuration()?;
         let mut compiled = compile(&configuration).map_err(Failure::failed)?;
-        let plan = Plan::new(Source::of(&configuration)?, std::mem::take(&mut compiled.prefixes))?;
+        let plan = Plan::new(Network::of(&configuration)?, std::mem::take(&mut compiled.prefixes))?;
         Ok((configuration.listen.unwrap_or(LISTEN), compiled, plan))
     }
 

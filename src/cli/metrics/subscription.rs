@@ -5,9 +5,9 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::client_keys::{self, ClientKeys};
 use crate::cli::exit::Failure;
-use crate::cli::frames::Frames;
-use crate::cli::keys::{self, Keys};
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::metrics::configuration::Configuration;
 use crate::cli::metrics::state;
 use crate::sys::zmq::Context;
@@ -15,16 +15,16 @@ use crate::transport::address::endpoint::Endpoint;
 use crate::transport::subscribe::{Happening, Options, State, Subscriber, SubscriberError};
 
 /// What a configuration says about the network.
-pub(super) struct Source {
+pub(super) struct Network {
     endpoints: Vec<Endpoint>,
     server_cert: Option<PathBuf>,
     client_cert: Option<PathBuf>,
     heartbeat: Duration,
     /// How to take apart what arrives.
-    pub(super) frames: Frames,
+    pub(super) decoding: FrameDecoding,
 }
 
-impl Source {
+impl Network {
     /// Reads the endpoints and the delimiter.
     pub(super) fn of(configuration: &Configuration) -> Result<Self, Failure> {
         let mut endpoints = Vec::new();
@@ -38,40 +38,40 @@ impl Source {
             server_cert: configuration.server_cert.clone(),
             client_cert: configuration.client_cert.clone(),
             heartbeat: configuration.heartbeat.map_or(Duration::from_secs(10), |heartbeat| heartbeat.0),
-            frames: Frames { are_packed: configuration.unpack, topic_delimiter: delimiter },
+            decoding: FrameDecoding { are_packed: configuration.unpack, topic_delimiter: delimiter },
         })
     }
 
     fn has_endpoints_of(&self, other: &Self) -> bool {
-        let addresses = |source: &Self| source.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let addresses = |network: &Self| network.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>();
         addresses(self) == addresses(other) && self.heartbeat == other.heartbeat
     }
 }
 
 /// All that a subscriber is made of, read and checked.
 pub(super) struct Plan {
-    source: Source,
-    keys: Keys,
+    network: Network,
+    keys: ClientKeys,
     topics: Vec<Vec<u8>>,
 }
 
 impl Plan {
     /// Reads the certificates.
-    pub(super) fn new(source: Source, topics: Vec<Vec<u8>>) -> Result<Self, Failure> {
-        if source.endpoints.is_empty() {
+    pub(super) fn new(network: Network, topics: Vec<Vec<u8>>) -> Result<Self, Failure> {
+        if network.endpoints.is_empty() {
             return Err(Failure::usage("no endpoint: neither the command line nor the configuration has one"));
         }
-        let keys = keys::load(source.server_cert.as_deref(), source.client_cert.as_deref())?;
-        Ok(Self { source, keys, topics })
+        let keys = client_keys::load(network.server_cert.as_deref(), network.client_cert.as_deref())?;
+        Ok(Self { network, keys, topics })
     }
 
     fn open(&self) -> Result<(Subscriber, Context), Failure> {
         let context = Context::new().map_err(Failure::failed)?;
         let options = Options {
-            endpoints: self.source.endpoints.clone(),
+            endpoints: self.network.endpoints.clone(),
             topics: self.topics.clone(),
             security: self.keys.security.clone(),
-            heartbeat: self.source.heartbeat,
+            heartbeat: self.network.heartbeat,
             receive_high_water_mark: 10_000,
             max_message_bytes: 16 << 20,
         };
@@ -109,12 +109,12 @@ impl Subscription {
     /// Follows another plan from now on. Connections stay where it has the same endpoints and keys; otherwise all are closed
     /// before the first of it is opened, because an endpoint that listens may be in both.
     pub(super) fn replace(&mut self, plan: Plan) -> Result<(), ReplaceError> {
-        let is_like = plan.source.has_endpoints_of(&self.plan.source) && plan.keys.are_like(&self.plan.keys);
+        let is_like = plan.network.has_endpoints_of(&self.plan.network) && plan.keys.are_like(&self.plan.keys);
         if let Some((subscriber, _)) = self.open.as_mut().filter(|_| is_like) {
             let set = subscriber.set_topics(plan.topics.clone());
             set.map_err(|error| ReplaceError::Kept(Failure::failed(error)))?;
             // A key that was made for this run is kept with the connections.
-            (self.plan.source, self.plan.topics) = (plan.source, plan.topics);
+            (self.plan.network, self.plan.topics) = (plan.network, plan.topics);
             return Ok(());
         }
         self.open = None;
@@ -134,13 +134,13 @@ impl Subscription {
     }
 
     /// How to take apart what arrives.
-    pub(super) fn frames(&self) -> Frames {
-        self.plan.source.frames
+    pub(super) fn decoding(&self) -> FrameDecoding {
+        self.plan.network.decoding
     }
 
     /// Where our own key came from.
-    pub(super) fn key_kind(&self) -> keys::Kind {
-        self.plan.keys.kind
+    pub(super) fn key_origin(&self) -> client_keys::KeyOrigin {
+        self.plan.keys.origin
     }
 
     /// The endpoints, with what is known of them now.

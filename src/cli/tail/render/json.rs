@@ -42,16 +42,16 @@ struct Object<'a> {
 /// Appends a record.
 pub fn write(out: &mut Vec<u8>, fields: &Fields<'_>, topic: Option<&[u8]>, body: &[u8], is_terminal: bool) {
     let is_text = std::str::from_utf8(body).is_ok() && topic.is_none_or(|topic| std::str::from_utf8(topic).is_ok());
-    let (record, facts) = (&fields.record, &fields.facts);
+    let (record, header) = (&fields.record, &fields.header);
     let object = Object {
         endpoint: fields.endpoint,
         topic: record.topic.map(String::from_utf8_lossy),
-        facility: facts.facility.map(facility_name),
-        severity: facts.severity.map(severity_name),
-        timestamp: facts.timestamp.as_deref().map(String::from_utf8_lossy),
-        host: facts.host.as_deref().map(String::from_utf8_lossy),
-        program: facts.program.as_deref().map(String::from_utf8_lossy),
-        pid: facts.process.as_deref().map(String::from_utf8_lossy),
+        facility: header.facility.map(facility_name),
+        severity: header.severity.map(severity_name),
+        timestamp: header.timestamp.as_deref().map(String::from_utf8_lossy),
+        host: header.host.as_deref().map(String::from_utf8_lossy),
+        program: header.program.as_deref().map(String::from_utf8_lossy),
+        pid: header.process.as_deref().map(String::from_utf8_lossy),
         structured_data: record.structured_data.map(String::from_utf8_lossy),
         message: String::from_utf8_lossy(record.text),
         cee: record.cee.and_then(parse),

@@ -11,7 +11,7 @@ use crate::curve::security::Security;
 
 /// Where our own key came from, for the hint when a server refuses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeyOrigin {
     /// Plaintext.
     None,
     /// Made for this run.
@@ -21,14 +21,14 @@ pub enum Kind {
 }
 
 /// What [`load`] found.
-pub struct Keys {
+pub struct ClientKeys {
     /// For the sockets.
     pub security: Arc<Security>,
     /// Where they came from.
-    pub kind: Kind,
+    pub origin: KeyOrigin,
 }
 
-impl Keys {
+impl ClientKeys {
     /// Whether the files said the same both times; keys made for this run are as good as each other.
     pub fn are_like(&self, other: &Self) -> bool {
         match (&*self.security, &*other.security) {
@@ -37,8 +37,8 @@ impl Keys {
                 Security::CurveClient { server, pair },
                 Security::CurveClient { server: other_server, pair: other_pair },
             ) => {
-                let is_own_like = self.kind == Kind::Fresh || pair.public == other_pair.public;
-                self.kind == other.kind && server == other_server && is_own_like
+                let is_own_like = self.origin == KeyOrigin::Fresh || pair.public == other_pair.public;
+                self.origin == other.origin && server == other_server && is_own_like
             }
             _ => false,
         }
@@ -46,27 +46,27 @@ impl Keys {
 }
 
 /// Reads the certificates. A client certificate without a server's is an error: the connection would be in plaintext.
-pub fn load(server: Option<&Path>, client: Option<&Path>) -> Result<Keys, Failure> {
+pub fn load(server: Option<&Path>, client: Option<&Path>) -> Result<ClientKeys, Failure> {
     let Some(server) = server else {
         return match client {
-            None => Ok(Keys { security: Arc::new(Security::None), kind: Kind::None }),
+            None => Ok(ClientKeys { security: Arc::new(Security::None), origin: KeyOrigin::None }),
             Some(_) => Err(Failure::usage("a client certificate needs the server's public certificate beside it")
                 .hint("add --server-cert FILE with the certificate that the server gave out")),
         };
     };
     let server = Certificate::read_public(server).map_err(Failure::failed)?.public;
-    let (pair, kind) = match client {
+    let (pair, origin) = match client {
         Some(path) if path != Path::new("*") => {
             let certificate = Certificate::read_pair(path).map_err(Failure::failed)?;
             let missing = || {
                 Failure::failed(format_args!("the certificate {path:?} has no secret key"))
                     .hint("a certificate of one's own is two files: FILE and FILE_secret")
             };
-            (certificate.into_pair().ok_or_else(missing)?, Kind::File)
+            (certificate.into_pair().ok_or_else(missing)?, KeyOrigin::File)
         }
-        _ => (KeyPair::generate().map_err(Failure::failed)?, Kind::Fresh),
+        _ => (KeyPair::generate().map_err(Failure::failed)?, KeyOrigin::Fresh),
     };
-    Ok(Keys { security: Arc::new(Security::CurveClient { server, pair }), kind })
+    Ok(ClientKeys { security: Arc::new(Security::CurveClient { server, pair }), origin })
 }
 
 #[cfg(test)]
@@ -74,18 +74,21 @@ mod tests {
     use super::*;
     use crate::curve::keys::PublicKey;
 
-    fn keys(server: u8, pair: KeyPair, kind: Kind) -> Keys {
-        Keys { security: Arc::new(Security::CurveClient { server: PublicKey::from_bytes([server; 32]), pair }), kind }
+    fn keys(server: u8, pair: KeyPair, origin: KeyOrigin) -> ClientKeys {
+        ClientKeys {
+            security: Arc::new(Security::CurveClient { server: PublicKey::from_bytes([server; 32]), pair }),
+            origin,
+        }
     }
 
     #[test]
     fn another_key_in_a_file_is_a_difference_and_another_key_for_this_run_is_none() {
         let pair = || KeyPair::generate().unwrap();
-        assert!(keys(1, pair(), Kind::Fresh).are_like(&keys(1, pair(), Kind::Fresh)));
-        assert!(!keys(1, pair(), Kind::File).are_like(&keys(1, pair(), Kind::File)));
-        assert!(!keys(1, pair(), Kind::Fresh).are_like(&keys(2, pair(), Kind::Fresh)));
-        assert!(!keys(1, pair(), Kind::Fresh).are_like(&keys(1, pair(), Kind::File)));
+        assert!(keys(1, pair(), KeyOrigin::Fresh).are_like(&keys(1, pair(), KeyOrigin::Fresh)));
+        assert!(!keys(1, pair(), KeyOrigin::File).are_like(&keys(1, pair(), KeyOrigin::File)));
+        assert!(!keys(1, pair(), KeyOrigin::Fresh).are_like(&keys(2, pair(), KeyOrigin::Fresh)));
+        assert!(!keys(1, pair(), KeyOrigin::Fresh).are_like(&keys(1, pair(), KeyOrigin::File)));
         assert!(load(None, None).unwrap().are_like(&load(None, None).unwrap()));
-        assert!(!load(None, None).unwrap().are_like(&keys(1, pair(), Kind::Fresh)));
+        assert!(!load(None, None).unwrap().are_like(&keys(1, pair(), KeyOrigin::Fresh)));
     }
 }
