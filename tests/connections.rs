@@ -345,7 +345,10 @@ fn a_revoked_key_is_cut_off_while_a_full_queue_holds_the_input_up_and_strangers_
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(2), "a revoked key stayed for {took:?}");
     let after = memory_kib(daemon.id());
-    println!("{attempts} attempts: {} KiB more; the revoked key was cut off after {took:?}", after.saturating_sub(before));
+    println!(
+        "{attempts} attempts: {} KiB more; the revoked key was cut off after {took:?}",
+        after.saturating_sub(before)
+    );
     assert!(after < before + (16 << 10), "{before} KiB before, {after} KiB after {attempts} attempts");
     assert_eq!(honest.event_within(Duration::ZERO, event::DISCONNECTED), None, "the other key was cut off");
     drop(daemon.terminate());

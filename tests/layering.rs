@@ -57,10 +57,14 @@ fn code(text: &str) -> String {
 
 /// The layers that a piece of code names after `crate::`, also in `use crate::{a, b::c}`.
 fn used_layers(code: &str) -> Vec<String> {
+    used_after("crate::", code)
+}
+
+fn used_after(prefix: &str, code: &str) -> Vec<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut used = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
         match rest.strip_prefix('{') {
             None => used.push(word(rest)),
             Some(list) => {
@@ -127,6 +131,80 @@ fn the_check_sees_a_use_however_it_is_written() {
     assert_eq!(used_layers("use crate::{curve::{keys, zpl}, host};"), ["curve", "host"]);
     assert_eq!(used_layers(&code("// crate::host\nlet a = \"crate::host\";")), Vec::<String>::new());
     assert_eq!(used_layers(&code("let a = crate::sys::zmq::has(\"curve\"); // \"")), ["sys"]);
+}
+
+/// Rooms whose files use each other in one direction only. The file of the room itself may use all others, and none of them it.
+const ROOMS_WITHOUT_CIRCLES: &[&str] = &["cli/metrics"];
+
+/// The files of a room (without `.rs`; a file with a directory beside it is one with that), and which others each uses.
+fn uses_in_room(room: &str) -> BTreeMap<String, Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
+    let prefix = format!("crate::{}::", room.replace('/', "::"));
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files.iter().filter(|file| **file != root.join("mod.rs")) {
+        let relative = file.strip_prefix(&root).unwrap();
+        let name = relative.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        let code = code(&std::fs::read_to_string(file).unwrap());
+        let used = uses.entry(name).or_default();
+        used.extend(used_after(&prefix, &code));
+        // The tests at a file's end mean the file itself.
+        let own = code.split("#[cfg(test)]").next().unwrap();
+        if relative.components().count() == 1 {
+            used.extend(used_after("super::", own));
+        }
+    }
+    uses
+}
+
+/// A way through the files that comes back to where it began.
+fn circle(uses: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
+    fn follow(uses: &BTreeMap<String, Vec<String>>, way: &mut Vec<String>, done: &mut Vec<String>) -> bool {
+        let last = way.last().unwrap().clone();
+        for used in uses.get(&last).into_iter().flatten().filter(|used| **used != last) {
+            if way.contains(used) {
+                way.push(used.clone());
+                return true;
+            }
+            way.push(used.clone());
+            if !done.contains(used) && follow(uses, way, done) {
+                return true;
+            }
+            way.pop();
+        }
+        done.push(last);
+        false
+    }
+    let mut done = Vec::new();
+    uses.keys().find_map(|file| {
+        let mut way = vec![file.clone()];
+        follow(uses, &mut way, &mut done).then_some(way)
+    })
+}
+
+#[test]
+fn the_files_of_a_room_use_each_other_in_one_direction() {
+    for room in ROOMS_WITHOUT_CIRCLES {
+        let uses = uses_in_room(room);
+        assert!(uses.values().map(Vec::len).sum::<usize>() > uses.len(), "src/{room}: the walk found only {uses:?}");
+        let way = circle(&uses);
+        assert!(way.is_none(), "src/{room}: each of these files uses the next: {}", way.unwrap().join(" -> "));
+        let unknown: Vec<_> = uses.values().flatten().filter(|used| !uses.contains_key(*used)).collect();
+        assert!(unknown.is_empty(), "src/{room}: its own file, which uses all others, is used for {unknown:?}");
+    }
+}
+
+#[test]
+fn the_check_sees_a_circle() {
+    let uses = |list: &[(&str, &[&str])]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        list.iter().map(|(file, used)| ((*file).to_owned(), names(used))).collect()
+    };
+    let arrows: BTreeMap<_, _> = uses(&[("a", &["b", "c"]), ("b", &["c", "b"]), ("c", &[])]);
+    assert_eq!(circle(&arrows), None);
+    let around: BTreeMap<_, _> = uses(&[("a", &["c"]), ("b", &["a"]), ("c", &["b"])]);
+    assert_eq!(circle(&around).unwrap().join(" "), "a c b a");
 }
 
 #[test]

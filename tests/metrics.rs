@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use program_support::*;
 use rsyslog_zmq::curve::security::Security;
-use rsyslog_zmq::sys::zmq::Context;
+use rsyslog_zmq::sys::zmq::{Context, kind, option};
 
 const RULES: &str = r#"
 [[rule]]
@@ -226,6 +226,79 @@ fn a_hangup_reads_the_configuration_again_and_keeps_what_did_not_change() {
     assert_eq!(other.subscription(), "web");
     other.send_two("web1", "<13>Oct 11 22:14:15 h p: status 200");
     exporter.wait_for("requests_total{host=\"h\",status=\"200\"} 3.0");
+}
+
+/// A publisher that connects to where `metrics` listens.
+fn connecting_publisher(endpoint: &str) -> Publisher {
+    let socket = Context::new().unwrap().socket(kind::XPUB).unwrap();
+    socket.set_int(option::LINGER, 0).unwrap();
+    socket.set_int(option::RCVTIMEO, i32::try_from(PATIENCE.as_millis()).unwrap()).unwrap();
+    socket.set_int(option::XPUB_VERBOSE, 1).unwrap();
+    socket.connect(endpoint).unwrap();
+    Publisher { socket, endpoint: endpoint.to_owned() }
+}
+
+#[test]
+fn a_hangup_with_another_configuration_listens_on_the_same_endpoint_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let ipc = format!("ipc://{}/in.ipc", directory.path().display());
+    let path = write(directory.path(), &format!("endpoints = [\"@tcp://127.0.0.1:*\", \"@{ipc}\"]"));
+    let mut exporter = Exporter::start(&["--config", path.to_str().unwrap()]);
+    let page = exporter.page();
+    let tcp = page.split("rsyslog_zmq_connected{endpoint=\"").find(|part| part.starts_with("tcp://")).unwrap();
+    let tcp = tcp.split('"').next().unwrap();
+    let publishers = [connecting_publisher(tcp), connecting_publisher(&ipc)];
+    publishers.iter().for_each(|publisher| assert_eq!(publisher.subscription(), ""));
+
+    // The same addresses, but the connections have to be made anew.
+    write(directory.path(), &format!("endpoints = [\"@{tcp}\", \"@{ipc}\"]\nheartbeat = \"5s\""));
+    exporter.signal("HUP");
+    exporter.program.wait_for("configuration reloaded");
+    publishers.iter().for_each(|publisher| assert_eq!(publisher.subscription(), ""));
+    publishers.iter().for_each(|publisher| publisher.send(record("web1", "nginx", 1)));
+    let line = "log_messages_total{program=\"nginx\",severity=\"notice\",facility=\"user\"}";
+    exporter.wait_for(&format!("{line} 2.0"));
+
+    // One that cannot listen leaves the old one as it was.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap();
+    write(directory.path(), &format!("endpoints = [\"@{tcp}\", \"@tcp://{taken}\"]\ntopics = \"web\""));
+    exporter.signal("HUP");
+    exporter
+        .program
+        .wait_for(&format!("the old configuration stays: cannot listen on tcp://{taken}: Address already in use"));
+    publishers.iter().for_each(|publisher| assert_eq!(publisher.subscription(), ""));
+    publishers.iter().for_each(|publisher| publisher.send(record("web1", "nginx", 2)));
+    let page = exporter.wait_for(&format!("{line} 4.0"));
+    assert!(page.contains("rsyslog_zmq_config_current 0.0"), "{page}");
+    assert_eq!(exporter.end().status, 0);
+}
+
+#[test]
+fn a_hangup_reads_rotated_certificates_and_a_broken_one_changes_nothing() {
+    let curve = Curve::new();
+    let me = curve.make("me");
+    let mut exporter =
+        Exporter::start(&[&curve.publisher.endpoint, "--server-cert", &curve.path("server"), "--client-cert", &me]);
+    exporter.program.wait_for("the server refused our key");
+    let renewed = curve.make("renewed");
+    curve.admit(&renewed);
+    for suffix in ["", "_secret"] {
+        std::fs::rename(format!("{renewed}{suffix}"), format!("{me}{suffix}")).unwrap();
+    }
+    exporter.signal("HUP");
+    exporter.program.wait_for("configuration reloaded");
+    exporter.program.wait_for("connected to");
+    assert_eq!(curve.publisher.subscription(), "");
+
+    // The connection stays: there is no other subscription before the record is counted.
+    std::fs::write(format!("{me}_secret"), "").unwrap();
+    exporter.signal("HUP");
+    exporter.program.wait_for("the old configuration stays: certificate");
+    curve.publisher.send(record("web1", "nginx", 1));
+    exporter.wait_for("log_messages_total{program=\"nginx\",severity=\"notice\",facility=\"user\"} 1.0");
+    let reconnects = format!("rsyslog_zmq_reconnects_total{{endpoint=\"{}\"}} 0.0", curve.publisher.endpoint);
+    assert!(exporter.page().contains(&reconnects), "{}", exporter.page());
 }
 
 #[test]

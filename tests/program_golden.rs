@@ -233,3 +233,26 @@ fn certificates() {
     let arguments = ["cert", "verify", &alice];
     assert_golden("cert-verify-mode", &describe(&arguments, &run(&arguments), &[(&here, "DIR")]));
 }
+
+#[test]
+fn certificates_that_would_mislead() {
+    let directory = tempfile::tempdir().unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = "metadata\n    name = \"bob\u{202e}ecila\u{2066}\"\n    email = \"a\u{200b}b\u{9b}2J@x\"\n    expires = \
+                \"\u{61c}2027\u{e0031}\"\ncurve\n    public-key = \"1111111111111111111111111111111111111111\"\n";
+    let path = directory.path().join("mallory.key");
+    std::fs::write(&path, text).unwrap();
+    let here = directory.path().to_str().unwrap().to_owned();
+    let path = path.to_str().unwrap();
+    for (name, arguments) in [
+        ("cert-show-marks", &["cert", "show", path][..]),
+        ("cert-show-marks-json", &["cert", "show", path, "-o", "json"]),
+        ("cert-verify-marks", &["cert", "verify", &here]),
+        ("cert-verify-marks-json", &["cert", "verify", &here, "-o", "json"]),
+    ] {
+        let ended = run(arguments);
+        assert!(ended.stdout.is_ascii(), "{}", ended.stdout.escape_unicode());
+        assert_golden(name, &describe(arguments, &ended, &[(&here, "DIR")]));
+    }
+}

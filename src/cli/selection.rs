@@ -4,7 +4,7 @@
 
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
-use crate::cli::facts::Facts;
+use crate::cli::header_fields::HeaderFields;
 use crate::cli::priority::PrioritySelector;
 
 /// A choice of records. An empty list chooses everything.
@@ -30,14 +30,14 @@ impl Selection {
 
     /// Whether a record is wanted. One that does not say what is asked for is not.
     #[must_use]
-    pub fn admits(&self, facts: &Facts<'_>) -> bool {
+    pub fn admits(&self, header: &HeaderFields<'_>) -> bool {
         let fits = |set: &Option<RegexSet>, name: Option<&[u8]>| {
             set.as_ref().is_none_or(|set| name.is_some_and(|name| set.is_match(name)))
         };
-        let is_priority = |selector: &PrioritySelector| selector.admits(facts.facility, facts.severity);
+        let is_priority = |selector: &PrioritySelector| selector.admits(header.facility, header.severity);
         (self.priorities.is_empty() || self.priorities.iter().any(is_priority))
-            && fits(&self.programs, facts.program.as_deref())
-            && fits(&self.hosts, facts.host.as_deref())
+            && fits(&self.programs, header.program.as_deref())
+            && fits(&self.hosts, header.host.as_deref())
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
         let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let priorities: Vec<PrioritySelector> = priorities.iter().map(|text| text.parse().unwrap()).collect();
         let selection = Selection::new(&strings(hosts), &strings(programs), &priorities).unwrap();
-        selection.admits(&Facts::of(&Record::parse(None, body.as_bytes())))
+        selection.admits(&HeaderFields::of(&Record::parse(None, body.as_bytes())))
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::cli::terminal::{escaped, push_json_escaped};
 use crate::curve::certificate::{Certificate, CertificateError, secret_path};
 use crate::curve::keys::KeyPair;
 
@@ -115,7 +116,7 @@ fn execute(command: CertCommand, out: &mut dyn Write, messages: &mut dyn Write) 
     match outcome {
         Ok(status) => Ok(status),
         Err(Failure::Certificate(error)) => {
-            writeln!(messages, "rsyslog-zmq: {error}")?;
+            writeln!(messages, "rsyslog-zmq: {}", escaped(&error.to_string()))?;
             Ok(FAILED)
         }
         Err(Failure::Output(error)) => Err(error),
@@ -157,30 +158,25 @@ fn show(show: &Show, out: &mut dyn Write) -> Result<u8, Failure> {
         Output::Text => {
             writeln!(out, "public-key: {}", certificate.public)?;
             for (name, value) in &certificate.metadata {
-                writeln!(out, "{name}: {}", printable(value))?;
+                writeln!(out, "{}: {}", escaped(name), escaped(value))?;
             }
         }
         Output::Json => {
             let metadata: Map<String, Value> =
                 certificate.metadata.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             let key = certificate.public.to_string();
-            writeln!(
-                out,
-                "{}",
-                json!({ "path": show.path.to_string_lossy(), "public_key": key, "metadata": metadata })
-            )?;
+            write_json(out, &json!({ "path": show.path.to_string_lossy(), "public_key": key, "metadata": metadata }))?;
         }
     }
     Ok(DONE)
 }
 
-/// Somebody else may have written the file: nothing in it steers a terminal.
-fn printable(text: &str) -> String {
-    let escape = |character: char| match character {
-        control if control.is_control() => control.escape_unicode().to_string(),
-        harmless => harmless.to_string(),
-    };
-    text.chars().map(escape).collect()
+/// One line. Somebody else may have written what is in it: it neither drives a terminal nor misleads its reader.
+fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    let mut line = Vec::new();
+    push_json_escaped(&mut line, &value.to_string());
+    line.push(b'\n');
+    out.write_all(&line)
 }
 
 #[cfg(test)]

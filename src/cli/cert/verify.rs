@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{DONE, FAILED, Failure, Output, Verify, expiry};
+use super::{DONE, FAILED, Failure, Output, Verify, expiry, write_json};
+use crate::cli::terminal::escaped;
 use crate::curve::allow_list::{self, Finding};
 use crate::curve::certificate::{Certificate, CertificateError};
 
@@ -43,7 +44,7 @@ pub fn verify(verify: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
     match verify.output {
         Output::Text => {
             for line in &lines {
-                writeln!(out, "{}: {:?}: {}", line.verdict.word(), line.path, line.text)?;
+                writeln!(out, "{}: {:?}: {}", line.verdict.word(), line.path, escaped(&line.text))?;
             }
         }
         Output::Json => {
@@ -55,7 +56,7 @@ pub fn verify(verify: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
                 })
             };
             let files: Vec<Value> = lines.iter().map(entry).collect();
-            writeln!(out, "{}", json!({ "path": verify.path.to_string_lossy(), "ok": is_good, "files": files }))?;
+            write_json(out, &json!({ "path": verify.path.to_string_lossy(), "ok": is_good, "files": files }))?;
         }
     }
     Ok(if is_good { DONE } else { FAILED })

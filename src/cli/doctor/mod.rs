@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::duration::parse_duration;
 use crate::cli::exit::{Failure, Outcome};
-use crate::cli::frames::Frames;
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::terminal::escaped;
 use crate::transport::address::endpoint::{Address, Endpoint, Side};
 
@@ -63,7 +63,7 @@ struct Patient<'a> {
     server_cert: Option<&'a Path>,
     client_cert: Option<&'a Path>,
     wait: Duration,
-    frames: Frames,
+    decoding: FrameDecoding,
 }
 
 /// Why a step failed.
@@ -121,7 +121,7 @@ pub fn run(command: &DoctorCommand) -> Result<Outcome, Failure> {
             server_cert: command.server_cert.as_deref(),
             client_cert: command.client_cert.as_deref(),
             wait: command.wait,
-            frames: Frames { are_packed: command.unpack, topic_delimiter: None },
+            decoding: FrameDecoding { are_packed: command.unpack, topic_delimiter: None },
         };
         if index > 0 {
             let _ = writeln!(report.out);

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Finding, Patient, Report};
+use crate::cli::client_keys::{self, KeyOrigin};
 use crate::cli::exit::Outcome;
-use crate::cli::keys::{self, Kind};
 use crate::cli::tail::format::Format;
 use crate::cli::tail::render::Renderer;
 use crate::curve::security::Security;
@@ -43,7 +43,7 @@ pub fn walk(patient: &Patient<'_>, report: &mut Report<'_>) -> std::io::Result<O
     let addresses = step!(report, "name", resolve_name(patient));
     let greeting = step!(report, "network", reach(patient, &addresses));
     if let Some(greeting) = greeting {
-        step!(report, "greeting", check_greeting(&greeting, keys.kind));
+        step!(report, "greeting", check_greeting(&greeting, keys.origin));
     }
     let mut connection = step!(report, "handshake", shake_hands(patient, keys));
     report.ok("topics", &topics(patient))?;
@@ -54,14 +54,14 @@ pub fn walk(patient: &Patient<'_>, report: &mut Report<'_>) -> std::io::Result<O
 /// What a step found, and what to say about it, if anything.
 type Step<T> = Result<(T, Option<String>), Finding>;
 
-fn read_keys(patient: &Patient<'_>) -> Step<keys::Keys> {
-    let found = keys::load(patient.server_cert, patient.client_cert).map_err(|failure| {
+fn read_keys(patient: &Patient<'_>) -> Step<client_keys::ClientKeys> {
+    let found = client_keys::load(patient.server_cert, patient.client_cert).map_err(|failure| {
         let text = failure.to_string();
         let (what, advice) = text.split_once('\n').unwrap_or((&text, KEYS));
         Finding { outcome: failure.outcome, what: what.to_owned(), advice: advice.trim().to_owned() }
     })?;
-    let text = match (&found.security, found.kind) {
-        (Security::CurveClient { pair, .. }, Kind::File) => {
+    let text = match (&*found.security, found.origin) {
+        (Security::CurveClient { pair, .. }, KeyOrigin::File) => {
             let name = patient.client_cert.unwrap_or(Path::new("?"));
             format!("we are {} ({name:?})", pair.public)
         }
@@ -142,14 +142,14 @@ fn unreachable(obstacle: &Obstacle, is_file: bool) -> Finding {
     Finding { outcome: Outcome::Unreachable, what: obstacle.to_string(), advice: advice.to_owned() }
 }
 
-fn check_greeting(greeting: &Result<Greeting, GreetingError>, kind: Kind) -> Step<()> {
+fn check_greeting(greeting: &Result<Greeting, GreetingError>, origin: KeyOrigin) -> Step<()> {
     let greeting = greeting.as_ref().map_err(|error| Finding {
         outcome: Outcome::Unreachable,
         what: error.to_string(),
         advice: "is it the right port? Another program may have it".to_owned(),
     })?;
     let (major, minor) = greeting.version;
-    let ours = if kind == Kind::None { "NULL" } else { "CURVE" };
+    let ours = if origin == KeyOrigin::None { "NULL" } else { "CURVE" };
     let spoken = format!("ZMTP {major}.{minor}, {}", greeting.mechanism);
     if greeting.mechanism == ours {
         return Ok(((), Some(spoken)));
@@ -180,8 +180,8 @@ struct Connection {
     quiet: (UnixStream, UnixStream),
 }
 
-fn shake_hands(patient: &Patient<'_>, keys: keys::Keys) -> Step<Connection> {
-    let kind = keys.kind;
+fn shake_hands(patient: &Patient<'_>, keys: client_keys::ClientKeys) -> Step<Connection> {
+    let origin = keys.origin;
     let options = Options {
         endpoints: vec![patient.endpoint.clone()],
         topics: patient.topics.clone(),
@@ -205,9 +205,9 @@ fn shake_hands(patient: &Patient<'_>, keys: keys::Keys) -> Step<Connection> {
         connection.wait(until).map_err(|text| broken(&text))?;
         match connection.subscriber.state(0) {
             Some(State::Connected) => {
-                let text = match kind {
-                    Kind::None => "done, in plaintext",
-                    Kind::Fresh | Kind::File => "done: encrypted, and our key is admitted",
+                let text = match origin {
+                    KeyOrigin::None => "done, in plaintext",
+                    KeyOrigin::Fresh | KeyOrigin::File => "done: encrypted, and our key is admitted",
                 };
                 return Ok((connection, Some(text.to_owned())));
             }
@@ -215,17 +215,17 @@ fn shake_hands(patient: &Patient<'_>, keys: keys::Keys) -> Step<Connection> {
             Some(State::Refused(Refusal::Key)) if Instant::now() < until => {
                 until = *patience.get_or_insert_with(|| until.min(Instant::now() + ADMISSION));
             }
-            Some(State::Refused(refusal)) => return Err(refused(*refusal, kind)),
+            Some(State::Refused(refusal)) => return Err(refused(*refusal, origin)),
             Some(State::Unreachable(Some(obstacle))) => return Err(unreachable(obstacle, false)),
-            _ if Instant::now() >= until => return Err(refused(Refusal::NoAnswer, kind)),
+            _ if Instant::now() >= until => return Err(refused(Refusal::NoAnswer, origin)),
             _ => {}
         }
     }
 }
 
-fn refused(refusal: Refusal, kind: Kind) -> Finding {
-    let advice = match (refusal, kind) {
-        (Refusal::Key, Kind::Fresh) => {
+fn refused(refusal: Refusal, origin: KeyOrigin) -> Finding {
+    let advice = match (refusal, origin) {
+        (Refusal::Key, KeyOrigin::Fresh) => {
             "a key made for this run is known to nobody: use --client-cert FILE, and give the publisher FILE\n\
              (rsyslog-zmq cert new FILE makes one)"
         }
@@ -276,7 +276,7 @@ fn first_record(patient: &Patient<'_>, connection: &mut Connection) -> Step<()> 
     let renderer = Renderer { format: Format::Default, is_terminal: false, colour: false, highlight: None };
     let mut line = Vec::new();
     let mut is_first = true;
-    let unpacked = patient.frames.records(topic.as_deref(), &body, &mut |topic, record| {
+    let unpacked = patient.decoding.records(topic.as_deref(), &body, &mut |topic, record| {
         if std::mem::take(&mut is_first) {
             // The default format refuses nothing.
             let _ = renderer.line(&mut line, "", topic, record);

@@ -1,7 +1,7 @@
 //! The metrics that are there without any rule.
 #![forbid(unsafe_code)]
 
-use crate::cli::metrics::configuration::{Kind, Labels, List, RuleConfiguration};
+use crate::cli::metrics::configuration::{Labels, List, MetricKind, RuleConfiguration};
 
 /// As if they were written in the configuration.
 #[must_use]
@@ -27,10 +27,10 @@ pub fn rules() -> Vec<RuleConfiguration> {
         idle: None,
     };
     vec![
-        rule("log_messages_total", Kind::Counter, "Log messages.", &["program", "severity", "facility"], None),
+        rule("log_messages_total", MetricKind::Counter, "Log messages.", &["program", "severity", "facility"], None),
         rule(
             "log_last_seen_timestamp_seconds",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "When the last log message of a host arrived.",
             &["host"],
             Some("now"),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use regex::bytes::RegexSet;
 
-use crate::cli::expression::{self, ExpressionError};
+use crate::cli::expression;
 use crate::cli::metrics::built_in;
-use crate::cli::metrics::configuration::{Action, Configuration, ConfigurationError, Kind, RuleConfiguration};
+use crate::cli::metrics::compile_error::{CompileError, RuleError};
+use crate::cli::metrics::configuration::{Action, Configuration, MetricKind, RuleConfiguration};
 use crate::cli::metrics::rules::{Amount, Rule, Rules, Source};
 use crate::cli::metrics::series::{Definition, Store};
 use crate::cli::priority::PrioritySelector;
@@ -18,80 +19,6 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 /// What begins the names of the program's own metrics.
 pub const OWN_PREFIX: &str = "rsyslog_zmq_";
-
-/// What is wrong with a rule.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// Not a name of a metric.
-    #[error("a metric's name is letters, digits and underscores, and does not begin with a digit")]
-    Name,
-    /// A name that means something else.
-    #[error("the name is taken: {0}")]
-    Taken(&'static str),
-    /// The same name with another meaning.
-    #[error("an earlier rule has given this metric another type, other labels or other buckets")]
-    Inconsistent,
-    /// The exposition could not hold it.
-    #[error("help is one line")]
-    Help,
-    /// An expression that cannot be used.
-    #[error("{key}: {error}")]
-    Expression {
-        /// Where it stands.
-        key: &'static str,
-        /// What is wrong.
-        error: ExpressionError,
-    },
-    /// Names of hosts or programs that are too much.
-    #[error("host or program: {0}")]
-    Names(regex::Error),
-    /// A priority that cannot be read.
-    #[error("priority: {0}")]
-    Priority(String),
-    /// Not a name of a label.
-    #[error(
-        "{0:?} cannot be a label's name: letters, digits and underscores, no digit first, no two underscores first"
-    )]
-    Label(String),
-    /// Each name once.
-    #[error("the label {0:?} is there twice")]
-    LabelTwice(String),
-    /// A histogram has it already.
-    #[error("a histogram's buckets have the label \"le\" already")]
-    BucketLabel,
-    /// A label's or value's source that does not exist.
-    #[error("{what} {name:?} is neither one of {known} nor a named group of match{groups}")]
-    Source {
-        /// `label` or `value`.
-        what: &'static str,
-        /// What was written.
-        name: String,
-        /// What there is always.
-        known: &'static str,
-        /// The groups, if any.
-        groups: String,
-    },
-    /// A value is missing or too much.
-    #[error("{0}")]
-    Value(&'static str),
-    /// Not a factor.
-    #[error("scale {0} is not a finite number other than 0")]
-    Scale(f64),
-    /// Not buckets.
-    #[error("buckets are finite numbers, each larger than the one before, and at least one")]
-    Buckets,
-    /// What the type cannot do.
-    #[error("action \"{action}\" is not one of {accepted}")]
-    Action {
-        /// What was written.
-        action: Action,
-        /// What there is for the type.
-        accepted: &'static str,
-    },
-    /// Not a limit.
-    #[error("series must be at least 1")]
-    Series,
-}
 
 /// What a configuration becomes.
 #[derive(Debug)]
@@ -105,7 +32,7 @@ pub struct Compiled {
 }
 
 /// Checks and compiles a configuration.
-pub fn compile(configuration: &Configuration) -> Result<Compiled, ConfigurationError> {
+pub fn compile(configuration: &Configuration) -> Result<Compiled, CompileError> {
     let limits = &configuration.limits;
     for (name, value, least) in [
         ("series", limits.series, 1),
@@ -113,7 +40,7 @@ pub fn compile(configuration: &Configuration) -> Result<Compiled, ConfigurationE
         ("label-length", limits.label_length, 4),
     ] {
         if value < least {
-            return Err(ConfigurationError::Limit(name, least));
+            return Err(CompileError::Limit(name, least));
         }
     }
     let mut written = configuration.rule.clone();
@@ -123,7 +50,7 @@ pub fn compile(configuration: &Configuration) -> Result<Compiled, ConfigurationE
     let (mut definitions, mut rules) = (Vec::<Definition>::new(), Vec::<Rule>::new());
     let mut expressions = Vec::new();
     for (index, rule) in written.iter().enumerate() {
-        let wrong = |error| ConfigurationError::Rule { number: index + 1, metric: rule.metric.clone(), error };
+        let wrong = |error| CompileError::Rule { number: index + 1, metric: rule.metric.clone(), error };
         let definition = define(rule, limits.series_per_metric, limits.idle.0).map_err(wrong)?;
         let earlier = definitions.iter().position(|known| known.name == definition.name);
         let metric = match earlier.and_then(|index| definitions.get(index).map(|known| (index, known))) {
@@ -165,17 +92,19 @@ pub fn compile(configuration: &Configuration) -> Result<Compiled, ConfigurationE
 fn exposed(definition: &Definition) -> Vec<String> {
     let name = &definition.name;
     match definition.kind {
-        Kind::Counter => vec![name.clone(), format!("{name}_total")],
-        Kind::Gauge => vec![name.clone()],
-        Kind::Histogram => ["", "_bucket", "_count", "_sum"].iter().map(|suffix| format!("{name}{suffix}")).collect(),
+        MetricKind::Counter => vec![name.clone(), format!("{name}_total")],
+        MetricKind::Gauge => vec![name.clone()],
+        MetricKind::Histogram => {
+            ["", "_bucket", "_count", "_sum"].iter().map(|suffix| format!("{name}{suffix}")).collect()
+        }
     }
 }
 
 fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result<Definition, RuleError> {
     let name = match rule.kind {
         // OpenMetrics: the family's name is without it, the sample's with it.
-        Kind::Counter => rule.metric.strip_suffix("_total").unwrap_or(&rule.metric),
-        Kind::Gauge | Kind::Histogram => &rule.metric,
+        MetricKind::Counter => rule.metric.strip_suffix("_total").unwrap_or(&rule.metric),
+        MetricKind::Gauge | MetricKind::Histogram => &rule.metric,
     };
     if !is_name(name) {
         return Err(RuleError::Name);
@@ -183,7 +112,7 @@ fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result
     if name.starts_with(OWN_PREFIX) {
         return Err(RuleError::Taken("rsyslog_zmq_ begins the program's own metrics"));
     }
-    if rule.kind != Kind::Counter && name.ends_with("_total") {
+    if rule.kind != MetricKind::Counter && name.ends_with("_total") {
         return Err(RuleError::Taken("_total ends the names of counters"));
     }
     if rule.help.contains(char::is_control) {
@@ -199,7 +128,7 @@ fn define(rule: &RuleConfiguration, max_series: usize, idle: Duration) -> Result
         }
     }
     let mut buckets = Vec::new();
-    if rule.kind == Kind::Histogram {
+    if rule.kind == MetricKind::Histogram {
         if labels.iter().any(|label| label == "le") {
             return Err(RuleError::BucketLabel);
         }
@@ -303,7 +232,7 @@ fn compile_rule(rule: &RuleConfiguration, expressions: &mut Vec<String>) -> Resu
         scale,
         unit: rule.unit,
         action,
-        is_counter: rule.kind == Kind::Counter,
+        is_counter: rule.kind == MetricKind::Counter,
     })
 }
 
@@ -312,20 +241,20 @@ fn action(rule: &RuleConfiguration, amount: Amount) -> Result<Action, RuleError>
     let has_value = amount != Amount::One;
     let wrong = |action, accepted| Err(RuleError::Action { action, accepted });
     let action = match (rule.kind, rule.action, has_value) {
-        (Kind::Histogram, _, false) => return Err(RuleError::Value("a histogram needs a value to observe")),
-        (Kind::Histogram, Some(action), true) => return wrong(action, "none: a histogram only observes"),
-        (Kind::Histogram, None, true) => Action::Add,
-        (Kind::Counter, None, true) => Action::Add,
-        (Kind::Gauge, None, true) => Action::Set,
+        (MetricKind::Histogram, _, false) => return Err(RuleError::Value("a histogram needs a value to observe")),
+        (MetricKind::Histogram, Some(action), true) => return wrong(action, "none: a histogram only observes"),
+        (MetricKind::Histogram, None, true) => Action::Add,
+        (MetricKind::Counter, None, true) => Action::Add,
+        (MetricKind::Gauge, None, true) => Action::Set,
         (_, None, false) => Action::Inc,
-        (Kind::Counter, Some(action @ (Action::Inc | Action::Add)), _) => action,
-        (Kind::Counter, Some(action), _) => return wrong(action, "inc, add: a counter only grows"),
-        (Kind::Gauge, Some(action), _) => action,
+        (MetricKind::Counter, Some(action @ (Action::Inc | Action::Add)), _) => action,
+        (MetricKind::Counter, Some(action), _) => return wrong(action, "inc, add: a counter only grows"),
+        (MetricKind::Gauge, Some(action), _) => action,
     };
     match (action, has_value) {
         (Action::Inc | Action::Dec, true) => Err(RuleError::Value("inc and dec take no value; add and sub do")),
         (Action::Set | Action::Add | Action::Sub | Action::Min | Action::Max, false)
-            if rule.kind != Kind::Histogram =>
+            if rule.kind != MetricKind::Histogram =>
         {
             Err(RuleError::Value("set, add, sub, min and max need a value"))
         }

@@ -10,13 +10,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::cli::duration::parse_duration;
-use crate::cli::metrics::compile::RuleError;
 use crate::cli::profile::flat;
 
 /// Where `/metrics` is served unless written otherwise.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9517);
 
-/// Why a configuration cannot be used.
+/// Why a configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// The file cannot be read.
@@ -35,22 +34,6 @@ pub enum ConfigurationError {
         /// What and where.
         reason: String,
     },
-    /// A rule makes no sense.
-    #[error("rule {number} ({metric:?}): {error}")]
-    Rule {
-        /// Counted from 1, in the order of the file.
-        number: usize,
-        /// The metric that it names.
-        metric: String,
-        /// What is wrong with it.
-        error: RuleError,
-    },
-    /// All expressions together are too much.
-    #[error("the expressions of all rules together: {0}")]
-    Expressions(#[from] regex::Error),
-    /// A limit that would make every series an overflow.
-    #[error("limits: {0} must be at least {1}")]
-    Limit(&'static str, usize),
 }
 
 /// The whole file.
@@ -109,7 +92,7 @@ pub struct RuleConfiguration {
     pub metric: String,
     /// Its type.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// What Prometheus shows about it.
     #[serde(default)]
     pub help: String,
@@ -156,7 +139,7 @@ pub struct RuleConfiguration {
 /// A metric's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows.
     Counter,
     /// Goes up and down.

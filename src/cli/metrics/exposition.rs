@@ -11,10 +11,10 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::cli::metrics::configuration::Kind;
+use crate::cli::metrics::configuration::MetricKind;
 use crate::cli::metrics::own;
 use crate::cli::metrics::series::{Metric, Worth};
-use crate::cli::metrics::state::Shared;
+use crate::cli::metrics::state::SharedState;
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,12 +67,12 @@ pub enum Extent {
 
 #[derive(Debug)]
 struct Page {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     extent: Extent,
 }
 
 /// Writes the page.
-pub fn page(shared: &Arc<Shared>, extent: Extent, format: PageFormat) -> Result<String, Error> {
+pub fn page(shared: &Arc<SharedState>, extent: Extent, format: PageFormat) -> Result<String, Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Page { shared: Arc::clone(shared), extent }));
     let mut page = String::new();
@@ -97,9 +97,9 @@ impl Collector for Page {
 fn write_metric(encoder: &mut DescriptorEncoder<'_>, metric: &Metric) -> Result<(), Error> {
     let definition = &metric.definition;
     let kind = match definition.kind {
-        Kind::Counter => MetricType::Counter,
-        Kind::Gauge => MetricType::Gauge,
-        Kind::Histogram => MetricType::Histogram,
+        MetricKind::Counter => MetricType::Counter,
+        MetricKind::Gauge => MetricType::Gauge,
+        MetricKind::Histogram => MetricType::Histogram,
     };
     let help = definition.help.replace('\\', "\\\\").replace('"', "\\\"");
     let mut family = encoder.encode_descriptor(&definition.name, &help, None, kind)?;
@@ -117,7 +117,7 @@ fn write_metric(encoder: &mut DescriptorEncoder<'_>, metric: &Metric) -> Result<
 fn write_series(encoder: &mut MetricEncoder<'_>, metric: &Metric, worth: &Worth) -> Result<(), Error> {
     let definition = &metric.definition;
     match (worth, definition.kind) {
-        (Worth::Number(number), Kind::Counter) => encoder.encode_counter::<NoLabelSet, _, f64>(number, None),
+        (Worth::Number(number), MetricKind::Counter) => encoder.encode_counter::<NoLabelSet, _, f64>(number, None),
         (Worth::Number(number), _) => encoder.encode_gauge(number),
         (Worth::Histogram(counts, sum), _) => {
             let buckets: Vec<(f64, u64)> = definition.buckets.iter().copied().zip(counts.iter().copied()).collect();

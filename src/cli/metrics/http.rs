@@ -9,14 +9,14 @@ use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::cli::exit::Failure;
 use crate::cli::metrics::exposition::{Extent, PageFormat, page};
-use crate::cli::metrics::state::Shared;
+use crate::cli::metrics::state::SharedState;
 use crate::sys::signals::spawn_without_signals;
 
 /// Threads that answer, so that one slow client does not keep others waiting.
 const THREADS: usize = 4;
 
 /// Serves until the process ends; returns the address with its real port.
-pub fn serve(address: SocketAddr, shared: &Arc<Shared>) -> Result<SocketAddr, Failure> {
+pub fn serve(address: SocketAddr, shared: &Arc<SharedState>) -> Result<SocketAddr, Failure> {
     let cannot = |error: &dyn std::fmt::Display| Failure::failed(format_args!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).map_err(|error| cannot(&error))?;
     let real = listener.local_addr().map_err(|error| cannot(&error))?;
@@ -44,7 +44,7 @@ pub fn serve(address: SocketAddr, shared: &Arc<Shared>) -> Result<SocketAddr, Fa
     Ok(real)
 }
 
-fn answer(request: Request, shared: &Arc<Shared>) {
+fn answer(request: Request, shared: &Arc<SharedState>) {
     let path = request.url().split('?').next().unwrap_or_default().to_owned();
     let accept = request.headers().iter().find(|header| header.field.equiv("Accept"));
     let format = PageFormat::negotiate(accept.map_or("", |header| header.value.as_str()));
@@ -72,7 +72,7 @@ fn answer(request: Request, shared: &Arc<Shared>) {
 }
 
 /// Healthy: records may come from at least one endpoint. With a line for each.
-fn health(shared: &Shared) -> (bool, String) {
+fn health(shared: &SharedState) -> (bool, String) {
     let status = shared.lock();
     let lines = status.endpoints.iter().map(|endpoint| format!("{}: {}\n", endpoint.address, endpoint.connection));
     (status.endpoints.iter().any(|endpoint| endpoint.is_connected()), lines.collect())

@@ -1,6 +1,6 @@
 //! `rsyslog-zmq metrics`: log streams become time series that Prometheus scrapes.
 //!
-//! The main thread receives and counts; the threads of `http` answer. They meet in [`state::Shared`].
+//! The main thread receives and counts; the threads of `http` answer. They meet in [`state::SharedState`].
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, Write};
@@ -11,17 +11,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::cli::connections;
+use crate::cli::connection_report;
 use crate::cli::exit::{Failure, Outcome};
-use crate::cli::frames::Frames;
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::interrupts::{Asked, catch};
-use crate::cli::keys;
-use crate::sys::zmq::Context;
-use crate::transport::address::endpoint::Endpoint;
-use crate::transport::subscribe::{Happening, Options, State, Subscriber, SubscriberError};
+use crate::transport::subscribe::{Happening, State};
 
 mod built_in;
 pub mod compile;
+pub mod compile_error;
 pub mod configuration;
 pub mod exposition;
 mod http;
@@ -29,12 +27,14 @@ mod own;
 pub mod rules;
 pub mod series;
 pub mod state;
+mod subscription;
 pub mod value;
 
 use compile::{Compiled, compile};
 use configuration::{Configuration, LISTEN, List};
 use exposition::{Extent, PageFormat};
-use state::{Shared, Status};
+use state::{ExporterState, SharedState};
+use subscription::{Network, Plan, ReplaceError, Subscription};
 
 /// How often idle series are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -43,7 +43,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 ///
 /// Subscribes to publishers, applies the rules of a configuration file to every record, and serves the result at /metrics
 /// (Prometheus's and OpenMetrics' text formats) with /healthz beside it. Without rules it counts messages by program,
-/// severity and facility, and says when each host was last heard of. SIGHUP reads the configuration again.
+/// severity and facility, and says when each host was last heard of. SIGHUP reads the configuration and the certificates
+/// again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rsyslog-zmq metrics tcp://logs.example.com:24444 --server-cert logs.pub --client-cert me
@@ -122,68 +123,18 @@ impl MetricsCommand {
     }
 }
 
-/// What the network side of a configuration is.
-struct Source {
-    endpoints: Vec<Endpoint>,
-    options: Configuration,
-    frames: Frames,
-}
-
-impl Source {
-    fn of(configuration: &Configuration) -> Result<Self, Failure> {
-        let mut endpoints = Vec::new();
-        for list in &configuration.endpoints.0 {
-            endpoints.extend(Endpoint::parse_list(list).map_err(Failure::failed)?);
-        }
-        let delimiter = configuration.topic_delimiter.map(u8::try_from).transpose();
-        let delimiter = delimiter.map_err(|_| Failure::failed("topic-delimiter is one ASCII character"))?;
-        let frames = Frames { are_packed: configuration.unpack, topic_delimiter: delimiter };
-        Ok(Self { endpoints, options: configuration.clone(), frames })
-    }
-
-    fn subscribe(&self, context: &Context, topics: Vec<Vec<u8>>) -> Result<(Subscriber, keys::Kind), Failure> {
-        if self.endpoints.is_empty() {
-            return Err(Failure::usage("no endpoint: neither the command line nor the configuration has one"));
-        }
-        let keys = keys::load(self.options.server_cert.as_deref(), self.options.client_cert.as_deref())?;
-        let options = Options {
-            endpoints: self.endpoints.clone(),
-            topics,
-            security: keys.security,
-            heartbeat: self.options.heartbeat.map_or(Duration::from_secs(10), |heartbeat| heartbeat.0),
-            receive_high_water_mark: 10_000,
-            max_message_bytes: 16 << 20,
-        };
-        let subscriber = Subscriber::open(context, options).map_err(|error| match error {
-            SubscriberError::Endpoint(error) => Failure::usage(error),
-            error => Failure::failed(error),
-        })?;
-        Ok((subscriber, keys.kind))
-    }
-
-    /// Whether the other one needs other connections.
-    fn connects_like(&self, other: &Self) -> bool {
-        let parts = |source: &Self| {
-            let options = &source.options;
-            (options.server_cert.clone(), options.client_cert.clone(), options.heartbeat)
-        };
-        let addresses = |source: &Self| source.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>();
-        parts(self) == parts(other) && addresses(self) == addresses(other)
-    }
-}
-
 /// Runs `rsyslog-zmq metrics`.
 pub fn run(command: &MetricsCommand) -> Result<Outcome, Failure> {
     let configuration = command.configuration()?;
     let compiled = compile(&configuration).map_err(Failure::failed)?;
-    let source = Source::of(&configuration)?;
+    let network = Network::of(&configuration)?;
     if command.check {
         return check(command, &compiled);
     }
     if command.one_shot {
-        return one_shot(compiled, source.frames);
+        return one_shot(compiled, network.decoding);
     }
-    Exporter::start(command, configuration, compiled, source)?.serve()
+    Exporter::start(command, configuration, compiled, network)?.serve()
 }
 
 fn output(text: &str) -> Result<Outcome, Failure> {
@@ -204,8 +155,8 @@ fn check(command: &MetricsCommand, compiled: &Compiled) -> Result<Outcome, Failu
     output(&format!("{file}: ok, {rules} rules for {metrics} metrics; subscribes to {topics}\n"))
 }
 
-fn one_shot(compiled: Compiled, frames: Frames) -> Result<Outcome, Failure> {
-    let mut status = Status::new(compiled.rules, compiled.store);
+fn one_shot(compiled: Compiled, decoding: FrameDecoding) -> Result<Outcome, Failure> {
+    let mut status = ExporterState::new(compiled.rules, compiled.store);
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
@@ -216,21 +167,18 @@ fn one_shot(compiled: Compiled, frames: Frames) -> Result<Outcome, Failure> {
             break;
         }
         let record = line.strip_suffix(b"\n").unwrap_or(&line);
-        status.count(frames, None, record.strip_suffix(b"\r").unwrap_or(record), Instant::now());
+        status.count(decoding, None, record.strip_suffix(b"\r").unwrap_or(record), Instant::now());
     }
-    let shared = Arc::new(Shared::new(status));
+    let shared = Arc::new(SharedState::new(status));
     output(&exposition::page(&shared, Extent::Rules, PageFormat::Prometheus).map_err(Failure::failed)?)
 }
 
 /// The running program.
 struct Exporter<'a> {
     command: &'a MetricsCommand,
-    context: Context,
-    subscriber: Subscriber,
-    source: Source,
+    subscription: Subscription,
     listen: SocketAddr,
-    keys: keys::Kind,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
 }
 
 impl<'a> Exporter<'a> {
@@ -238,24 +186,13 @@ impl<'a> Exporter<'a> {
         command: &'a MetricsCommand,
         configuration: Configuration,
         compiled: Compiled,
-        source: Source,
+        network: Network,
     ) -> Result<Self, Failure> {
-        let context = Context::new().map_err(Failure::failed)?;
-        let (subscriber, keys) = source.subscribe(&context, compiled.prefixes)?;
-        let shared = Arc::new(Shared::new(Status::new(compiled.rules, compiled.store)));
+        let subscription = Subscription::open(Plan::new(network, compiled.prefixes)?)?;
+        let shared = Arc::new(SharedState::new(ExporterState::new(compiled.rules, compiled.store)));
         let listen = configuration.listen.unwrap_or(LISTEN);
-        let exporter = Self { command, context, subscriber, source, listen, keys, shared };
-        exporter.note_endpoints();
-        Ok(exporter)
-    }
-
-    fn note_endpoints(&self) {
-        let endpoint = |index| {
-            let mut endpoint = state::Endpoint::new(self.subscriber.address(index));
-            endpoint.connection = self.subscriber.state(index).cloned().unwrap_or(State::Connecting);
-            endpoint
-        };
-        self.shared.lock().endpoints = (0..self.subscriber.sources()).map(endpoint).collect();
+        shared.lock().endpoints = subscription.endpoints();
+        Ok(Self { command, subscription, listen, shared })
     }
 
     fn serve(mut self) -> Result<Outcome, Failure> {
@@ -269,10 +206,9 @@ impl<'a> Exporter<'a> {
                 Happening::Received(record) => received.push(record),
                 Happening::Changed(source, state) => changes.push((source, state)),
             };
-            let woken = self.subscriber.wait(interrupts.descriptor(), Some(SWEEP), &mut report);
-            let woken = woken.map_err(Failure::failed)?;
+            let woken = self.subscription.wait(interrupts.descriptor(), Some(SWEEP), &mut report)?;
             if !received.is_empty() {
-                self.shared.lock().count_all(self.source.frames, &mut received);
+                self.shared.lock().count_all(self.subscription.decoding(), &mut received);
             }
             for (source, state) in changes.drain(..) {
                 self.changed(source, state);
@@ -283,7 +219,7 @@ impl<'a> Exporter<'a> {
             }
             match if woken { interrupts.take() } else { Asked::Nothing } {
                 Asked::End => return Ok(Outcome::Done),
-                Asked::Reload => self.reload(),
+                Asked::Reload => self.reload()?,
                 Asked::Nothing => {}
             }
         }
@@ -292,7 +228,7 @@ impl<'a> Exporter<'a> {
     fn changed(&self, source: usize, state: State) {
         let mut status = self.shared.lock();
         let Some(endpoint) = status.endpoints.get_mut(source) else { return };
-        let line = connections::line(&endpoint.address, &state, endpoint.connects > 0);
+        let line = connection_report::line(&endpoint.address, &state, endpoint.connects > 0);
         match state {
             State::Connected => endpoint.connects += 1,
             State::Refused(_) => endpoint.handshake_failures += 1,
@@ -302,14 +238,17 @@ impl<'a> Exporter<'a> {
         drop(status);
         if let Some(line) = line {
             self.say(&line);
-            if let Some(hint) = connections::hint(&state, self.keys).filter(|_| !self.command.quiet) {
+            if let Some(hint) =
+                connection_report::hint(&state, self.subscription.key_origin()).filter(|_| !self.command.quiet)
+            {
                 let _ = writeln!(std::io::stderr(), "  {hint}");
             }
         }
     }
 
-    /// Reads the configuration again. Whatever is wrong with it, the old one stays.
-    fn reload(&mut self) {
+    /// Reads the configuration and the certificates again. Whatever is wrong with them, the old ones stay; an error is that
+    /// they could not.
+    fn reload(&mut self) -> Result<(), Failure> {
         let result = self.replace();
         let mut status = self.shared.lock();
         status.is_configuration_current = result.is_ok();
@@ -318,35 +257,39 @@ impl<'a> Exporter<'a> {
         drop(status);
         match result {
             Ok(()) => self.say("configuration reloaded"),
-            Err(failure) => {
+            Err(ReplaceError::Kept(failure)) => {
                 // Also with -q: it is an error.
                 let _ = writeln!(std::io::stderr(), "rsyslog-zmq: the old configuration stays: {failure}");
             }
+            Err(ReplaceError::Lost(failure)) => return Err(failure),
         }
+        Ok(())
     }
 
-    fn replace(&mut self) -> Result<(), Failure> {
-        let configuration = self.command.configuration()?;
-        let Compiled { mut rules, mut store, prefixes } = compile(&configuration).map_err(Failure::failed)?;
-        let source = Source::of(&configuration)?;
-        if source.connects_like(&self.source) {
-            self.subscriber.set_topics(prefixes).map_err(Failure::failed)?;
-        } else {
-            let (subscriber, keys) = source.subscribe(&self.context, prefixes)?;
-            (self.subscriber, self.keys) = (subscriber, keys);
-            self.note_endpoints();
-        }
-        self.source = source;
+    fn replace(&mut self) -> Result<(), ReplaceError> {
+        let (listen, compiled, plan) = self.read().map_err(ReplaceError::Kept)?;
+        let Compiled { mut rules, mut store, .. } = compiled;
+        let replaced = self.subscription.replace(plan);
+        self.shared.lock().adopt_endpoints(self.subscription.endpoints());
+        replaced?;
         let mut status = self.shared.lock();
         rules.adopt(&status.rules);
         store.adopt(std::mem::take(&mut status.store));
         status.rules = rules;
         status.store = store;
         drop(status);
-        if configuration.listen.unwrap_or(LISTEN) != self.listen {
+        if listen != self.listen {
             self.say("another address to listen on takes effect with the next start");
         }
         Ok(())
+    }
+
+    /// Everything that can be wrong with the files is found here, before anything is changed.
+    fn read(&self) -> Result<(SocketAddr, Compiled, Plan), Failure> {
+        let configuration = self.command.configuration()?;
+        let mut compiled = compile(&configuration).map_err(Failure::failed)?;
+        let plan = Plan::new(Network::of(&configuration)?, std::mem::take(&mut compiled.prefixes))?;
+        Ok((configuration.listen.unwrap_or(LISTEN), compiled, plan))
     }
 
     fn say(&self, line: &str) {

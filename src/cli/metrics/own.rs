@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::cli::metrics::state::Status;
+use crate::cli::metrics::state::ExporterState;
 use crate::sys::zmq;
 
 /// A metric with at most one label.
@@ -52,7 +52,7 @@ fn gauge<'a>(name: &'a str, help: &'a str, label: &'a str) -> Family<'a> {
 }
 
 /// What the rules did; of counters, f64 holds whole numbers up to 2^53.
-pub fn write_rules(encoder: &mut DescriptorEncoder<'_>, status: &Status) -> Result<(), Error> {
+pub fn write_rules(encoder: &mut DescriptorEncoder<'_>, status: &ExporterState) -> Result<(), Error> {
     let lines = status.lines;
     counter("rsyslog_zmq_lines", "Log messages by what became of them.", "outcome").write(
         encoder,
@@ -73,7 +73,7 @@ pub fn write_rules(encoder: &mut DescriptorEncoder<'_>, status: &Status) -> Resu
 }
 
 /// What the process and its connections do.
-pub fn write_process(encoder: &mut DescriptorEncoder<'_>, status: &Status) -> Result<(), Error> {
+pub fn write_process(encoder: &mut DescriptorEncoder<'_>, status: &ExporterState) -> Result<(), Error> {
     counter("rsyslog_zmq_processing_seconds", "Time spent on applying rules.", "")
         .write(encoder, [("", status.processing.as_secs_f64())])?;
     let endpoints = || status.endpoints.iter();

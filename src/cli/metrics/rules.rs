@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use regex::bytes::{CaptureLocations, Regex, RegexSet, SetMatches};
 
-use crate::cli::facts::Facts;
+use crate::cli::header_fields::HeaderFields;
 use crate::cli::metrics::configuration::{Action, Unit};
 use crate::cli::metrics::series::{Key, Store};
 use crate::cli::metrics::value::parse_value;
@@ -139,7 +139,7 @@ impl Rules {
     /// Applies every rule to a record; whether any matched.
     pub fn apply(&mut self, topic: Option<&[u8]>, body: &[u8], now: Instant, store: &mut Store) -> bool {
         let record = Record::parse(topic, body);
-        let facts = Facts::of(&record);
+        let header = HeaderFields::of(&record);
         let mut found: Option<SetMatches> = None;
         let mut any = false;
         for (index, rule) in self.rules.iter().enumerate() {
@@ -148,7 +148,7 @@ impl Rules {
             if !rule.topics.is_empty() && !rule.topics.iter().any(|prefix| topic.starts_with(prefix)) {
                 continue;
             }
-            if !rule.selection.is_everything() && !rule.selection.admits(&facts) {
+            if !rule.selection.is_everything() && !rule.selection.admits(&header) {
                 continue;
             }
             if rule.pattern.is_some() || !rule.include.is_empty() || !rule.exclude.is_empty() {
@@ -188,10 +188,10 @@ impl Rules {
             for source in &rule.labels {
                 let text = match *source {
                     Source::Topic => record.topic,
-                    Source::Host => facts.host.as_deref(),
-                    Source::Program => facts.program.as_deref(),
-                    Source::Severity => facts.severity.map(|severity| severity_name(severity).as_bytes()),
-                    Source::Facility => facts.facility.map(|facility| facility_name(facility).as_bytes()),
+                    Source::Host => header.host.as_deref(),
+                    Source::Program => header.program.as_deref(),
+                    Source::Severity => header.severity.map(|severity| severity_name(severity).as_bytes()),
+                    Source::Facility => header.facility.map(|facility| facility_name(facility).as_bytes()),
                     Source::Capture(group) => capture(group),
                 };
                 self.key.push(text.unwrap_or_default(), self.max_label_bytes);

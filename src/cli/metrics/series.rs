@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::cli::metrics::configuration::{Action, Kind};
+use crate::cli::metrics::configuration::{Action, MetricKind};
 
 /// What every label of the overflow series says.
 pub const OVERFLOW: &str = "_overflow_";
@@ -18,7 +18,7 @@ pub struct Definition {
     /// Its name, without `_total`.
     pub name: String,
     /// Its type.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// What Prometheus shows about it.
     pub help: String,
     /// The names of its labels.
@@ -35,8 +35,8 @@ impl Definition {
     /// The name that its samples have.
     pub fn sample_name(&self) -> Cow<'_, str> {
         match self.kind {
-            Kind::Counter => Cow::Owned(format!("{}_total", self.name)),
-            Kind::Gauge | Kind::Histogram => Cow::Borrowed(&self.name),
+            MetricKind::Counter => Cow::Owned(format!("{}_total", self.name)),
+            MetricKind::Gauge | MetricKind::Histogram => Cow::Borrowed(&self.name),
         }
     }
 
@@ -179,10 +179,12 @@ impl Store {
         let begin = |labels| Series {
             labels,
             worth: match definition.kind {
-                Kind::Histogram => Worth::Histogram(vec![0; definition.buckets.len()], 0.0),
+                MetricKind::Histogram => Worth::Histogram(vec![0; definition.buckets.len()], 0.0),
                 // The smallest and largest of one value are that value.
-                Kind::Counter | Kind::Gauge if matches!(action, Action::Min | Action::Max) => Worth::Number(value),
-                Kind::Counter | Kind::Gauge => Worth::Number(0.0),
+                MetricKind::Counter | MetricKind::Gauge if matches!(action, Action::Min | Action::Max) => {
+                    Worth::Number(value)
+                }
+                MetricKind::Counter | MetricKind::Gauge => Worth::Number(0.0),
             },
             updated: now,
         };
@@ -241,8 +243,8 @@ fn apply(number: &mut f64, action: Action, value: f64) {
 mod tests {
     use super::*;
 
-    fn definition(name: &str, kind: Kind) -> Definition {
-        let buckets = if kind == Kind::Histogram { vec![1.0, 10.0, f64::INFINITY] } else { Vec::new() };
+    fn definition(name: &str, kind: MetricKind) -> Definition {
+        let buckets = if kind == MetricKind::Histogram { vec![1.0, 10.0, f64::INFINITY] } else { Vec::new() };
         Definition {
             name: name.to_owned(),
             kind,
@@ -275,7 +277,7 @@ mod tests {
             (Action::Min, [5.0, 7.0], 5.0),
             (Action::Max, [-5.0, -7.0], -5.0),
         ] {
-            let mut store = Store::new(vec![definition("m", Kind::Gauge)], 10);
+            let mut store = Store::new(vec![definition("m", MetricKind::Gauge)], 10);
             for value in values {
                 store.update(0, &key("x"), action, value, Instant::now());
             }
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn observations_go_into_their_buckets() {
-        let mut store = Store::new(vec![definition("m", Kind::Histogram)], 10);
+        let mut store = Store::new(vec![definition("m", MetricKind::Histogram)], 10);
         for value in [0.5, 1.0, 1.5, 100.0] {
             store.update(0, &key("x"), Action::Set, value, Instant::now());
         }
@@ -294,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_is_over_a_limit_goes_to_the_overflow_series_and_is_counted() {
-        let mut store = Store::new(vec![definition("m", Kind::Counter), definition("n", Kind::Counter)], 3);
+        let mut store = Store::new(vec![definition("m", MetricKind::Counter), definition("n", MetricKind::Counter)], 3);
         for value in ["a", "b", "c", "d", "a"] {
             store.update(0, &key(value), Action::Inc, 1.0, Instant::now());
         }
@@ -310,7 +312,7 @@ mod tests {
     #[test]
     fn idle_series_are_forgotten_and_make_room() {
         let mut store =
-            Store::new(vec![Definition { idle: Duration::from_secs(10), ..definition("m", Kind::Gauge) }], 2);
+            Store::new(vec![Definition { idle: Duration::from_secs(10), ..definition("m", MetricKind::Gauge) }], 2);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         store.update(0, &key("a"), Action::Inc, 1.0, start);
@@ -327,11 +329,11 @@ mod tests {
 
     #[test]
     fn what_did_not_change_survives_a_reload() {
-        let mut old = Store::new(vec![definition("m", Kind::Gauge), definition("n", Kind::Gauge)], 10);
+        let mut old = Store::new(vec![definition("m", MetricKind::Gauge), definition("n", MetricKind::Gauge)], 10);
         old.update(0, &key("a"), Action::Set, 7.0, Instant::now());
         old.update(1, &key("a"), Action::Set, 8.0, Instant::now());
-        let changed = Definition { labels: vec!["b".to_owned()], ..definition("n", Kind::Gauge) };
-        let same = Definition { help: "new words".to_owned(), ..definition("m", Kind::Gauge) };
+        let changed = Definition { labels: vec!["b".to_owned()], ..definition("n", MetricKind::Gauge) };
+        let same = Definition { help: "new words".to_owned(), ..definition("m", MetricKind::Gauge) };
         let mut new = Store::new(vec![changed, same], 10);
         new.adopt(old);
         assert_eq!((worths(&new, 0).len(), new.total), (0, 1));

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cli::frames::Frames;
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::metrics::rules::Rules;
 use crate::cli::metrics::series::Store;
 use crate::transport::subscribe::{Received, State as Connection};
@@ -47,7 +47,7 @@ pub struct Lines {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Status {
+pub struct ExporterState {
     /// The rules.
     pub rules: Rules,
     /// Their series.
@@ -66,7 +66,7 @@ pub struct Status {
     pub started: SystemTime,
 }
 
-impl Status {
+impl ExporterState {
     /// Nothing has happened yet.
     pub fn new(rules: Rules, store: Store) -> Self {
         Self {
@@ -81,10 +81,20 @@ impl Status {
         }
     }
 
+    /// The endpoints of a new configuration; what was counted of those that stay is kept.
+    pub fn adopt_endpoints(&mut self, endpoints: Vec<Endpoint>) {
+        let old = std::mem::replace(&mut self.endpoints, endpoints);
+        for endpoint in &mut self.endpoints {
+            if let Some(known) = old.iter().find(|known| known.address == endpoint.address) {
+                (endpoint.connects, endpoint.handshake_failures) = (known.connects, known.handshake_failures);
+            }
+        }
+    }
+
     /// Counts the records of a message.
-    pub fn count(&mut self, frames: Frames, topic: Option<&[u8]>, body: &[u8], now: Instant) {
+    pub fn count(&mut self, decoding: FrameDecoding, topic: Option<&[u8]>, body: &[u8], now: Instant) {
         let Self { rules, store, lines, .. } = self;
-        let result = frames.records(topic, body, &mut |topic, record| {
+        let result = decoding.records(topic, body, &mut |topic, record| {
             let outcome =
                 if rules.apply(topic, record, now, store) { &mut lines.matched } else { &mut lines.unmatched };
             *outcome += 1;
@@ -95,27 +105,27 @@ impl Status {
     }
 
     /// Counts what arrived.
-    pub fn count_all(&mut self, frames: Frames, received: &mut Vec<Received>) {
+    pub fn count_all(&mut self, decoding: FrameDecoding, received: &mut Vec<Received>) {
         let began = Instant::now();
         for record in received.drain(..) {
-            self.count(frames, record.topic.as_ref().map(|topic| topic.as_slice()), record.body.as_slice(), began);
+            self.count(decoding, record.topic.as_ref().map(|topic| topic.as_slice()), record.body.as_slice(), began);
         }
         self.processing += began.elapsed();
     }
 }
 
-/// A [`Status`] that threads share.
+/// An [`ExporterState`] that threads share.
 #[derive(Debug)]
-pub struct Shared(Mutex<Status>);
+pub struct SharedState(Mutex<ExporterState>);
 
-impl Shared {
+impl SharedState {
     /// Shares it.
-    pub fn new(status: Status) -> Self {
+    pub fn new(status: ExporterState) -> Self {
         Self(Mutex::new(status))
     }
 
     /// Waits for the other side.
-    pub fn lock(&self) -> MutexGuard<'_, Status> {
+    pub fn lock(&self) -> MutexGuard<'_, ExporterState> {
         // Counters and maps: valid whatever a panicking thread was doing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::duration::parse_duration;
 use crate::cli::exit::Failure;
-use crate::cli::frames::Frames;
+use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::priority::PrioritySelector;
 use crate::cli::tail::format::{Format, FormatParser};
 use crate::cli::tail::logtalez::LogTalez;
@@ -178,8 +178,8 @@ impl TailCommand {
 
     /// How to take apart what arrives.
     #[must_use]
-    pub fn frames(&self) -> Frames {
-        Frames { are_packed: self.unpack, topic_delimiter: self.topic_delimiter }
+    pub fn decoding(&self) -> FrameDecoding {
+        FrameDecoding { are_packed: self.unpack, topic_delimiter: self.topic_delimiter }
     }
 }
 

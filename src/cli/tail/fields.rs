@@ -1,7 +1,7 @@
 //! The parts of a record under the names that JSON, logfmt and templates use.
 #![forbid(unsafe_code)]
 
-use crate::cli::facts::Facts;
+use crate::cli::header_fields::HeaderFields;
 use crate::cli::priority::{facility_name, severity_name};
 use crate::cli::record::Record;
 
@@ -17,14 +17,14 @@ pub struct Fields<'a> {
     /// Its parts.
     pub record: Record<'a>,
     /// Its origin.
-    pub facts: Facts<'a>,
+    pub header: HeaderFields<'a>,
 }
 
 impl<'a> Fields<'a> {
     /// Takes a record apart.
     pub fn of(endpoint: &'a str, topic: Option<&'a [u8]>, body: &'a [u8]) -> Self {
         let record = Record::parse(topic, body);
-        Self { endpoint, facts: Facts::of(&record), record }
+        Self { endpoint, header: HeaderFields::of(&record), record }
     }
 
     /// A part by its name (one of [`NAMES`]), if the record has it.
@@ -32,12 +32,12 @@ impl<'a> Fields<'a> {
         match name {
             "endpoint" => Some(self.endpoint.as_bytes()),
             "topic" => self.record.topic,
-            "facility" => self.facts.facility.map(facility_name).map(str::as_bytes),
-            "severity" => self.facts.severity.map(severity_name).map(str::as_bytes),
-            "timestamp" => self.facts.timestamp.as_deref(),
-            "host" => self.facts.host.as_deref(),
-            "program" => self.facts.program.as_deref(),
-            "pid" => self.facts.process.as_deref(),
+            "facility" => self.header.facility.map(facility_name).map(str::as_bytes),
+            "severity" => self.header.severity.map(severity_name).map(str::as_bytes),
+            "timestamp" => self.header.timestamp.as_deref(),
+            "host" => self.header.host.as_deref(),
+            "program" => self.header.program.as_deref(),
+            "pid" => self.header.process.as_deref(),
             "structured_data" => self.record.structured_data,
             "message" => Some(self.record.text),
             _ => None,

@@ -5,7 +5,7 @@ use regex::bytes::RegexSet;
 
 use crate::cli::exit::Failure;
 use crate::cli::expression::compile_set;
-use crate::cli::facts::Facts;
+use crate::cli::header_fields::HeaderFields;
 use crate::cli::record::Record;
 use crate::cli::selection::Selection;
 use crate::cli::tail::arguments::TailCommand;
@@ -40,7 +40,7 @@ impl Filter {
     pub fn admits(&self, topic: Option<&[u8]>, body: &[u8]) -> bool {
         self.include.as_ref().is_none_or(|set| set.is_match(body))
             && !self.exclude.as_ref().is_some_and(|set| set.is_match(body))
-            && (self.selection.is_everything() || self.selection.admits(&Facts::of(&Record::parse(topic, body))))
+            && (self.selection.is_everything() || self.selection.admits(&HeaderFields::of(&Record::parse(topic, body))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `rsyslog-zmq tail`: records from publishers, as they arrive.
 //!
-//! One thread receives ([`Subscriber`]) and this one filters, renders and writes, with a bounded [`feed::Feed`] in
+//! One thread receives ([`Subscriber`]) and this one filters, renders and writes, with a bounded [`output_queue::OutputQueue`] in
 //! between, so that a paused terminal holds up neither the publisher nor the connection.
 #![forbid(unsafe_code)]
 
@@ -12,30 +12,30 @@ use std::time::{Duration, Instant};
 
 use regex::bytes::Regex;
 
+use crate::cli::client_keys;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::expression::compile;
-use crate::cli::frames::{Frames, NotPacked};
+use crate::cli::frame_decoding::{FrameDecoding, NotPacked};
 use crate::cli::interrupts::{Asked, Interrupts, catch};
-use crate::cli::keys;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::zmq::{Context, PollItem, poll};
 use crate::transport::subscribe::{Happening, Options, Received, State, Subscriber, SubscriberError};
 
 pub mod arguments;
-pub mod feed;
 pub mod fields;
 mod filter;
 pub mod format;
 pub mod logtalez;
+pub mod output_queue;
+mod progress;
 pub mod render;
-mod status;
 pub mod template;
 
 pub use arguments::TailCommand;
-use feed::{Feed, Item};
 use filter::Filter;
+use output_queue::{Item, OutputQueue};
+use progress::Progress;
 use render::{NoJson, Renderer};
-use status::Status;
 
 /// Bytes that are written at once at most.
 const WRITE_SIZE: usize = 64 << 10;
@@ -51,7 +51,7 @@ pub fn run(command: &TailCommand) -> Result<Outcome, Failure> {
     if endpoints.is_empty() {
         return Err(Failure::usage("no endpoint: neither the command line nor the profile has one"));
     }
-    let keys = keys::load(command.server_cert(), command.client_cert())?;
+    let keys = client_keys::load(command.server_cert(), command.client_cert())?;
     let options = Options {
         endpoints,
         topics: command.topics(),
@@ -69,14 +69,14 @@ pub fn run(command: &TailCommand) -> Result<Outcome, Failure> {
         error => Failure::failed(error),
     })?;
     let addresses: Vec<String> = (0..subscriber.sources()).map(|source| subscriber.address(source)).collect();
-    let mut status = Status::new(command, addresses, keys.kind);
+    let mut progress = Progress::new(command, addresses, keys.origin);
     for source in 0..subscriber.sources() {
         if subscriber.state(source) == Some(&State::Listening) {
-            status.changed(source, State::Listening);
+            progress.changed(source, State::Listening);
         }
     }
-    let feed = Arc::new(Feed::default());
-    let receiver = start_receiving(subscriber, interrupts, Arc::clone(&feed)).map_err(Failure::failed)?;
+    let queue = Arc::new(OutputQueue::default());
+    let receiver = start_receiving(subscriber, interrupts, Arc::clone(&queue)).map_err(Failure::failed)?;
     let stdout = std::io::stdout();
     let renderer = Renderer {
         format: command.format(),
@@ -89,20 +89,20 @@ pub fn run(command: &TailCommand) -> Result<Outcome, Failure> {
         buffer: Vec::with_capacity(2 * WRITE_SIZE),
         renderer,
         filter,
-        frames: command.frames(),
+        decoding: command.decoding(),
         count: command.count,
     };
-    let result = show(&feed, &mut status, &mut output, until);
+    let result = show(&queue, &mut progress, &mut output, until);
     // Ends the receiving thread, which closes its sockets.
     waker.end();
     let _ = receiver.join();
     match result {
         Ok(end) => {
-            status.say_dropped();
+            progress.say_dropped();
             if matches!(end, End::TimeIsUp | End::Interrupted) {
-                status.summary(began.elapsed());
+                progress.summary(began.elapsed());
             }
-            Ok(status.outcome(end == End::Hopeless))
+            Ok(progress.outcome(end == End::Hopeless))
         }
         Err(ShowError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Outcome::Done),
         Err(ShowError::Output(error)) => Err(Failure::failed(format_args!("cannot write the output: {error}"))),
@@ -134,15 +134,20 @@ impl From<std::io::Error> for ShowError {
     }
 }
 
-fn show(feed: &Feed, status: &mut Status, output: &mut Output<'_>, until: Option<Instant>) -> Result<End, ShowError> {
+fn show(
+    queue: &OutputQueue,
+    progress: &mut Progress,
+    output: &mut Output<'_>,
+    until: Option<Instant>,
+) -> Result<End, ShowError> {
     let mut items = Vec::new();
     loop {
-        let dropped = feed.take(&mut items, until);
+        let dropped = queue.take(&mut items, until);
         for item in items.drain(..) {
             match item {
                 Item::Happened(Happening::Received(record)) => {
-                    output.show(&record, status)?;
-                    if output.is_count_reached(status) {
+                    output.show(&record, progress)?;
+                    if output.is_count_reached(progress) {
                         output.flush()?;
                         return Ok(End::Counted);
                     }
@@ -150,8 +155,8 @@ fn show(feed: &Feed, status: &mut Status, output: &mut Output<'_>, until: Option
                 Item::Happened(Happening::Changed(source, state)) => {
                     // What arrived before a loss is shown before the loss is.
                     output.flush()?;
-                    status.changed(source, state);
-                    if status.is_hopeless() {
+                    progress.changed(source, state);
+                    if progress.is_hopeless() {
                         return Ok(End::Hopeless);
                     }
                 }
@@ -164,7 +169,7 @@ fn show(feed: &Feed, status: &mut Status, output: &mut Output<'_>, until: Option
             }
         }
         output.flush()?;
-        status.dropped(dropped);
+        progress.dropped(dropped);
         if until.is_some_and(|until| until <= Instant::now()) {
             return Ok(End::TimeIsUp);
         }
@@ -176,31 +181,31 @@ struct Output<'a> {
     buffer: Vec<u8>,
     renderer: Renderer,
     filter: Filter,
-    frames: Frames,
+    decoding: FrameDecoding,
     count: Option<u64>,
 }
 
 impl Output<'_> {
-    fn show(&mut self, record: &Received, status: &mut Status) -> std::io::Result<()> {
+    fn show(&mut self, record: &Received, progress: &mut Progress) -> std::io::Result<()> {
         let Self { buffer, renderer, filter, count, .. } = self;
         let (topic, body) = (record.topic.as_ref().map(|topic| topic.as_slice()), record.body.as_slice());
-        let result = self.frames.records(topic, body, &mut |topic, body| {
-            if count.is_some_and(|count| status.shown() >= count) || !filter.admits(topic, body) {
+        let result = self.decoding.records(topic, body, &mut |topic, body| {
+            if count.is_some_and(|count| progress.shown() >= count) || !filter.admits(topic, body) {
                 return;
             }
-            match renderer.line(buffer, status.address(record.source), topic, body) {
-                Ok(()) => status.count_shown(),
-                Err(NoJson) => status.no_json(),
+            match renderer.line(buffer, progress.address(record.source), topic, body) {
+                Ok(()) => progress.count_shown(),
+                Err(NoJson) => progress.no_json(),
             }
         });
         if result == Err(NotPacked) {
-            status.not_packed();
+            progress.not_packed();
         }
         if self.buffer.len() >= WRITE_SIZE { self.flush() } else { Ok(()) }
     }
 
-    fn is_count_reached(&self, status: &Status) -> bool {
-        self.count.is_some_and(|count| status.shown() >= count)
+    fn is_count_reached(&self, progress: &Progress) -> bool {
+        self.count.is_some_and(|count| progress.shown() >= count)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -226,7 +231,7 @@ fn highlight(patterns: &[String]) -> Result<Option<Regex>, Failure> {
 fn start_receiving(
     mut subscriber: Subscriber,
     mut interrupts: Interrupts,
-    feed: Arc<Feed>,
+    queue: Arc<OutputQueue>,
 ) -> std::io::Result<JoinHandle<()>> {
     spawn_without_signals("zmq-receive", move || {
         let mut items = Vec::new();
@@ -240,7 +245,7 @@ fn start_receiving(
             };
             let goes_on = end.is_none();
             items.extend(end);
-            feed.push(&mut items);
+            queue.push(&mut items);
             if !goes_on {
                 return;
             }

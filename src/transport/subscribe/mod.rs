@@ -44,7 +44,7 @@ pub struct Options {
     /// Prefixes to subscribe to; none means everything.
     pub topics: Vec<Vec<u8>>,
     /// The keys to use.
-    pub security: Security,
+    pub security: Arc<Security>,
     /// How often an idle connection is probed; a peer that does not answer three times in a row is gone. Zero: never.
     pub heartbeat: Duration,
     /// Messages that libzmq may hold for us, per publisher.
@@ -261,8 +261,8 @@ impl Source {
             connects: if side == Side::Connect { vec![(0, &address)] } else { Vec::new() },
             manner: Manner {
                 uses_ipv6: address.is_ipv6(),
-                uses_curve: !matches!(options.security, Security::None),
-                is_curve_client: matches!(options.security, Security::CurveClient { .. }),
+                uses_curve: !matches!(*options.security, Security::None),
+                is_curve_client: matches!(*options.security, Security::CurveClient { .. }),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
                 timing: TIMING,
             },

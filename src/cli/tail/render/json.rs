@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::priority::{facility_name, severity_name};
 use crate::cli::tail::fields::Fields;
+use crate::cli::terminal::push_json_escaped;
 
 /// One record; absent parts are left away.
 #[derive(Serialize)]
@@ -41,16 +42,16 @@ struct Object<'a> {
 /// Appends a record.
 pub fn write(out: &mut Vec<u8>, fields: &Fields<'_>, topic: Option<&[u8]>, body: &[u8], is_terminal: bool) {
     let is_text = std::str::from_utf8(body).is_ok() && topic.is_none_or(|topic| std::str::from_utf8(topic).is_ok());
-    let (record, facts) = (&fields.record, &fields.facts);
+    let (record, header) = (&fields.record, &fields.header);
     let object = Object {
         endpoint: fields.endpoint,
         topic: record.topic.map(String::from_utf8_lossy),
-        facility: facts.facility.map(facility_name),
-        severity: facts.severity.map(severity_name),
-        timestamp: facts.timestamp.as_deref().map(String::from_utf8_lossy),
-        host: facts.host.as_deref().map(String::from_utf8_lossy),
-        program: facts.program.as_deref().map(String::from_utf8_lossy),
-        pid: facts.process.as_deref().map(String::from_utf8_lossy),
+        facility: header.facility.map(facility_name),
+        severity: header.severity.map(severity_name),
+        timestamp: header.timestamp.as_deref().map(String::from_utf8_lossy),
+        host: header.host.as_deref().map(String::from_utf8_lossy),
+        program: header.program.as_deref().map(String::from_utf8_lossy),
+        pid: header.process.as_deref().map(String::from_utf8_lossy),
         structured_data: record.structured_data.map(String::from_utf8_lossy),
         message: String::from_utf8_lossy(record.text),
         cee: record.cee.and_then(parse),
@@ -84,19 +85,11 @@ pub fn parse(text: &[u8]) -> Option<Box<RawValue>> {
     RawValue::from_string(text).ok()
 }
 
-/// JSON may hold DEL, C1 controls and direction marks as they are: on a terminal they are escaped, the JSON way.
+/// On a terminal, what it must not see is escaped, the JSON way.
 pub fn push(out: &mut Vec<u8>, text: &[u8], is_terminal: bool) {
-    if !is_terminal || text.is_ascii() && !text.contains(&0x7f) {
+    if is_terminal {
+        push_json_escaped(out, &String::from_utf8_lossy(text));
+    } else {
         out.extend_from_slice(text);
-        return;
-    }
-    for character in String::from_utf8_lossy(text).chars() {
-        if character.is_ascii() && character != '\u{7f}' || character.is_alphanumeric() {
-            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
-            }
-        }
     }
 }

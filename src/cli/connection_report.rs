@@ -1,7 +1,7 @@
 //! Connections in words, for standard error.
 #![forbid(unsafe_code)]
 
-use crate::cli::keys::Kind;
+use crate::cli::client_keys::KeyOrigin;
 use crate::cli::terminal::escaped;
 use crate::transport::subscribe::{Refusal, State};
 
@@ -26,14 +26,14 @@ pub fn line(address: &str, state: &State, was_connected: bool) -> Option<String>
 
 /// What to do about a refusal.
 #[must_use]
-pub fn hint(state: &State, keys: Kind) -> Option<&'static str> {
+pub fn hint(state: &State, keys: KeyOrigin) -> Option<&'static str> {
     let State::Refused(refusal) = state else { return None };
     match (refusal, keys) {
-        (Refusal::Key, Kind::Fresh) => {
+        (Refusal::Key, KeyOrigin::Fresh) => {
             Some("this run's key is a fresh one; use --client-cert FILE with a certificate that the server knows")
         }
         (Refusal::Key, _) => Some("the server's directory of allowed certificates needs our public certificate"),
-        (Refusal::Mechanism, Kind::None) => Some("the server probably wants CURVE: use --server-cert FILE"),
+        (Refusal::Mechanism, KeyOrigin::None) => Some("the server probably wants CURVE: use --server-cert FILE"),
         (Refusal::Mechanism, _) => {
             Some("the server probably does not use CURVE: without --server-cert we do not either")
         }

@@ -37,12 +37,12 @@ struct Waiting {
 
 /// The hand-over itself.
 #[derive(Debug, Default)]
-pub struct Feed {
+pub struct OutputQueue {
     waiting: Mutex<Waiting>,
     more: Condvar,
 }
 
-impl Feed {
+impl OutputQueue {
     /// Hands over everything in `items`, dropping the records that do not fit.
     pub fn push(&self, items: &mut Vec<Item>) {
         if items.is_empty() {
@@ -109,35 +109,35 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_dropped_and_counted_but_never_a_change_of_state() {
-        let feed = Feed::default();
+        let queue = OutputQueue::default();
         let mut items: Vec<Item> = (0..MAX_RECORDS + 7).map(|_| record(1)).collect();
         items.push(Item::Happened(Happening::Changed(0, State::Lost)));
-        feed.push(&mut items);
-        assert_eq!(feed.take(&mut items, None), 7);
+        queue.push(&mut items);
+        assert_eq!(queue.take(&mut items, None), 7);
         assert_eq!(items.len(), MAX_RECORDS + 1);
         assert!(matches!(items.last(), Some(Item::Happened(Happening::Changed(0, State::Lost)))));
         // Taking makes room again.
-        feed.push(&mut vec![record(1)]);
-        assert_eq!((feed.take(&mut items, None), items.len()), (0, 1));
+        queue.push(&mut vec![record(1)]);
+        assert_eq!((queue.take(&mut items, None), items.len()), (0, 1));
     }
 
     #[test]
     fn bytes_are_bounded_too() {
-        let feed = Feed::default();
+        let queue = OutputQueue::default();
         let mut items = vec![record(MAX_BYTES), record(1)];
-        feed.push(&mut items);
-        assert_eq!((feed.take(&mut items, None), items.len()), (1, 1));
+        queue.push(&mut items);
+        assert_eq!((queue.take(&mut items, None), items.len()), (1, 1));
     }
 
     #[test]
     fn taking_ends_at_its_time_and_wakes_for_what_comes() {
-        let feed = Feed::default();
+        let queue = OutputQueue::default();
         let mut items = Vec::new();
-        assert_eq!(feed.take(&mut items, Some(Instant::now())), 0);
+        assert_eq!(queue.take(&mut items, Some(Instant::now())), 0);
         assert!(items.is_empty());
         std::thread::scope(|scope| {
-            scope.spawn(|| feed.push(&mut vec![Item::Interrupted]));
-            feed.take(&mut items, None);
+            scope.spawn(|| queue.push(&mut vec![Item::Interrupted]));
+            queue.take(&mut items, None);
         });
         assert!(matches!(items.as_slice(), [Item::Interrupted]));
     }

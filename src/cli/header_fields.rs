@@ -12,7 +12,7 @@ use crate::cli::record::Record;
 
 /// Where a record came from and how grave it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts<'a> {
+pub struct HeaderFields<'a> {
     /// The timestamp as written.
     pub timestamp: Option<Cow<'a, [u8]>>,
     /// The host name.
@@ -38,8 +38,8 @@ struct LogTalez {
     syslogtag: Option<String>,
 }
 
-impl<'a> Facts<'a> {
-    /// The facts of a record. JSON is only read where there is no header.
+impl<'a> HeaderFields<'a> {
+    /// The fields of a record. JSON is only read where there is no header.
     #[must_use]
     pub fn of(record: &Record<'a>) -> Self {
         if record.priority.is_none() && record.host.is_none() {
@@ -92,22 +92,22 @@ mod tests {
     #[test]
     fn a_header_tells_everything() {
         let body = b"<34>Oct 11 22:14:15 web1 sshd[7]: hello @cee:{\"host\":\"fake\"}";
-        let facts = Facts::of(&Record::parse(None, body));
-        assert_eq!(facts.host.as_deref(), Some(&b"web1"[..]), "not what somebody wrote into the message");
-        assert_eq!((facts.program.as_deref(), facts.process.as_deref()), (Some(&b"sshd"[..]), Some(&b"7"[..])));
-        assert_eq!((facts.facility, facts.severity), (Some(4), Some(2)));
+        let header = HeaderFields::of(&Record::parse(None, body));
+        assert_eq!(header.host.as_deref(), Some(&b"web1"[..]), "not what somebody wrote into the message");
+        assert_eq!((header.program.as_deref(), header.process.as_deref()), (Some(&b"sshd"[..]), Some(&b"7"[..])));
+        assert_eq!((header.facility, header.severity), (Some(4), Some(2)));
     }
 
     #[test]
     fn logtalez_json_tells_it_where_there_is_no_header() {
         let body = br#"web1.postfix\/smtpd[12]:@cee:{"@timestamp":"2026-01-02T03:04:05Z","host":"web1","severity":"err","facility":"mail","syslogtag":"postfix\/smtpd[12]:","msg":"x"}"#;
-        let facts = Facts::of(&Record::parse(None, body));
-        assert_eq!(facts.host.as_deref(), Some(&b"web1"[..]));
-        assert_eq!(facts.program.as_deref(), Some(&b"postfix/smtpd"[..]));
-        assert_eq!(facts.process.as_deref(), Some(&b"12"[..]));
-        assert_eq!((facts.facility, facts.severity), (Some(2), Some(3)));
+        let header = HeaderFields::of(&Record::parse(None, body));
+        assert_eq!(header.host.as_deref(), Some(&b"web1"[..]));
+        assert_eq!(header.program.as_deref(), Some(&b"postfix/smtpd"[..]));
+        assert_eq!(header.process.as_deref(), Some(&b"12"[..]));
+        assert_eq!((header.facility, header.severity), (Some(2), Some(3)));
         for body in [&b"t@cee:{"[..], b"t@cee:[]", b"t@cee:{\"host\":1}", b"plain"] {
-            assert_eq!(Facts::of(&Record::parse(None, body)), Facts::default());
+            assert_eq!(HeaderFields::of(&Record::parse(None, body)), HeaderFields::default());
         }
     }
 }

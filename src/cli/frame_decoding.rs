@@ -15,7 +15,7 @@ const TOPIC_IN_FRONT: Framing = Framing {
 
 /// How to take apart what arrives.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Frames {
+pub struct FrameDecoding {
     /// Each frame holds several records in octet counting.
     pub are_packed: bool,
     /// In a message of one frame, the topic ends here.
@@ -26,7 +26,7 @@ pub struct Frames {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotPacked;
 
-impl Frames {
+impl FrameDecoding {
     /// Calls `each` with every record and its topic.
     pub fn records<'a>(
         self,
@@ -57,7 +57,7 @@ impl Frames {
 mod tests {
     use super::*;
 
-    fn records(frames: Frames, topic: Option<&[u8]>, body: &[u8]) -> Option<Vec<(Option<String>, String)>> {
+    fn records(frames: FrameDecoding, topic: Option<&[u8]>, body: &[u8]) -> Option<Vec<(Option<String>, String)>> {
         let mut found = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         frames.records(topic, body, &mut |topic, record| found.push((topic.map(text), text(record)))).ok()?;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_delimiter_ends_the_topic_of_a_single_frame_only() {
-        let frames = Frames { topic_delimiter: Some(b'|'), ..Frames::default() };
+        let frames = FrameDecoding { topic_delimiter: Some(b'|'), ..FrameDecoding::default() };
         assert_eq!(records(frames, None, b"a.b|x|y"), Some(vec![pair(Some("a.b"), "x|y")]));
         assert_eq!(records(frames, None, b"none"), Some(vec![pair(None, "none")]), "as LogTalez does");
         assert_eq!(records(frames, Some(b"t"), b"x|y"), Some(vec![pair(Some("t"), "x|y")]));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn packed_frames_are_taken_apart_whole_or_not_at_all() {
-        let frames = Frames { are_packed: true, ..Frames::default() };
+        let frames = FrameDecoding { are_packed: true, ..FrameDecoding::default() };
         let two = vec![pair(Some("t"), "one"), pair(Some("t"), "two 2")];
         assert_eq!(records(frames, Some(b"t"), b"3 one5 two 2"), Some(two));
         let in_front = vec![pair(Some("web1"), "<1>one"), pair(Some("web1"), "<1>x")];
@@ -86,7 +86,7 @@ mod tests {
         for broken in [&b"3 on"[..], b"3 one5 two", b"03 one", b"x", b"", b"3one", b"99999999999999999999999 x"] {
             assert_eq!(records(frames, None, broken), None, "{broken:?}");
         }
-        let frames = Frames { topic_delimiter: Some(b'|'), ..frames };
+        let frames = FrameDecoding { topic_delimiter: Some(b'|'), ..frames };
         assert_eq!(records(frames, None, b"web1|3 one"), Some(vec![pair(Some("web1"), "one")]));
     }
 }

@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::cli::connections;
+use crate::cli::client_keys::KeyOrigin;
+use crate::cli::connection_report;
 use crate::cli::exit::Outcome;
-use crate::cli::keys::Kind;
 use crate::cli::tail::arguments::TailCommand;
 use crate::transport::subscribe::State;
 
@@ -17,9 +17,9 @@ struct Source {
 }
 
 /// The state of every endpoint, and the counts.
-pub struct Status {
+pub struct Progress {
     sources: Vec<Source>,
-    keys: Kind,
+    keys: KeyOrigin,
     is_quiet: bool,
     fails_fast: bool,
     shown: u64,
@@ -30,9 +30,9 @@ pub struct Status {
     not_packed: u64,
 }
 
-impl Status {
+impl Progress {
     /// Nothing has happened yet.
-    pub fn new(command: &TailCommand, addresses: Vec<String>, keys: Kind) -> Self {
+    pub fn new(command: &TailCommand, addresses: Vec<String>, keys: KeyOrigin) -> Self {
         let source = |address| Source { address, state: State::Connecting, was_connected: false };
         Self {
             sources: addresses.into_iter().map(source).collect(),
@@ -56,7 +56,7 @@ impl Status {
     /// Notes an endpoint's new state and says so.
     pub fn changed(&mut self, index: usize, state: State) {
         let Some(source) = self.sources.get_mut(index) else { return };
-        let line = connections::line(&source.address, &state, source.was_connected);
+        let line = connection_report::line(&source.address, &state, source.was_connected);
         source.was_connected |= state == State::Connected;
         source.state = state.clone();
         let Some(mut line) = line else { return };
@@ -66,7 +66,7 @@ impl Status {
         // With -q the reason for giving up is still said.
         if !self.is_quiet || self.is_hopeless() {
             say(&line);
-            if let Some(hint) = connections::hint(&state, self.keys) {
+            if let Some(hint) = connection_report::hint(&state, self.keys) {
                 let _ = writeln!(std::io::stderr(), "  {hint}");
             }
         }
