@@ -129,7 +129,7 @@ soak: deps build
 
 # What has to work in each release, and then every other test that is about the host, on each daemon in turn.
 HOST_TESTS ?= loading round_trip delivery counters shutdown admission authentication configuration intake flow \
-	defects_input defects_output defects_output_security foreign_peers
+	defects_input defects_output defects_output_security foreign_peers local_logging topics_in_the_log
 
 .PHONY: test-hosts
 test-hosts: build

@@ -197,9 +197,14 @@ impl ActionSettings {
     }
 
     /// What an action without a queue of its own does to rsyslog's main queue.
-    fn queue_warning(&self) -> String {
+    fn queue_warning(&self, retries: bool) -> String {
         const FIX: &str = "add queue.type=\"LinkedList\" to the action";
         match self.send_timeout {
+            // The host waits for a resumption where the action runs (action.c actionDoRetry).
+            Some(_) if retries => format!(
+                "without a queue of its own this action stops rsyslog's main queue, and local logging with it, for as long as \
+                 its action.resumeRetryCount lasts when its peer is away; {FIX}"
+            ),
             Some(timeout) if self.spares_main_queue => format!(
                 "without a queue of its own this action holds up rsyslog's main queue for {} s when its peer is away, and \
                  is suspended then, which discards its messages; {FIX}",
@@ -221,7 +226,8 @@ impl ActionSettings {
         let is_publisher = self.socket.socket_type.is_publisher();
         let waits = self.on_full == OnFull::Wait;
         if waits && !is_publisher && !has_own_queue(list) {
-            self.warnings.push(self.queue_warning());
+            let retries = list.text("action.resumeretrycount").is_some_and(|count| count.trim() != "0");
+            self.warnings.push(self.queue_warning(retries));
         }
         let is_finite = self.send_timeout.is_some() && !self.spares_main_queue;
         if waits && !is_publisher && is_finite && !list.has("action.resumeretrycount") {

@@ -62,6 +62,7 @@ impl Worker {
             return Status::Suspended;
         }
         self.replays_to_refuse = 0;
+        self.action.suspension().resume();
         Status::Ok
     }
 
@@ -135,6 +136,9 @@ impl Worker {
                 feed.counters.accepted.add(records as u64);
                 feed.counters.dropped_queue_full.add(records as u64);
                 return Ok(());
+            }
+            if self.action.suspension().is_impatient() {
+                return Err(());
             }
             let standstill = waiting.get_or_insert_with(|| {
                 feed.counters.queue_full_waits.increment();
