@@ -122,8 +122,8 @@ test: deps build
 MINUTES ?= 15
 .PHONY: soak
 soak: deps build
-	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_LONG=1 RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
-		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --nocapture --test-threads=1
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
+		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --include-ignored --nocapture --test-threads=1
 
 # --- other hosts ----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 //! `include/rsyslog_abi.h` against rsyslog's own headers.
 //!
-//! With RSYSLOG_SOURCE_DIR=/path/to/rsyslog (a configured tree: config.h is needed) a C compiler checks that every layout and
-//! constant the module relies on is the same there. Without it the header is only compiled by itself.
+//! With RSYSLOG_SOURCE_DIR=/path/to/rsyslog (a configured tree: config.h is needed) and `--include-ignored` a C compiler checks
+//! that every layout and constant the module relies on is the same there. Otherwise the header is only compiled by itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -170,11 +170,9 @@ fn the_header_compiles_by_itself() {
 }
 
 #[test]
+#[ignore = "RSYSLOG_SOURCE_DIR has to name a configured rsyslog source tree"]
 fn layouts_and_constants_are_those_of_rsyslogs_own_headers() {
-    let Some(directory) = std::env::var_os("RSYSLOG_SOURCE_DIR") else {
-        eprintln!("skipped: RSYSLOG_SOURCE_DIR does not name a configured rsyslog source tree");
-        return;
-    };
+    let directory = std::env::var_os("RSYSLOG_SOURCE_DIR").expect("RSYSLOG_SOURCE_DIR names no rsyslog source tree");
     let directory = Path::new(&directory);
     let mut source = our_header();
     source.push_str(

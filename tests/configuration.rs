@@ -9,10 +9,10 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rsyslog_zmq::sys::zmq;
-use support::{Certificates, Check, Config, Host, check_config};
+use support::{Certificates, Check, Config, check_config};
 
 /// Parameters of an otherwise good action, and what one line of the output must hold.
 const BAD_ACTIONS: &[(&str, &[&str])] = &[
@@ -262,35 +262,4 @@ fn checking_neither_listens_nor_connects_nor_writes() {
     assert_eq!(check.status.code(), Some(0), "{}", check.output);
     let left: Vec<PathBuf> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-/// A module of rsyslog's own that a configuration loads and that this rsyslogd was built without.
-fn missing_module(text: &str) -> Option<&str> {
-    let ours = support::modules::under_test();
-    let theirs = Host::current().modules;
-    let names = text.split("module(load=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    names.into_iter().find(|name| [&ours, &theirs].iter().all(|at| !at.join(format!("{name}.so")).exists()))
-}
-
-#[test]
-fn every_ready_configuration_is_accepted() {
-    let certificates = certificates();
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("rsyslog-conf");
-    let mut checked = 0;
-    for entry in std::fs::read_dir(&directory).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_none_or(|extension| extension != "conf") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.replace("/etc/rsyslog/curve.d", &certificates.directory().display().to_string());
-        if let Some(module) = missing_module(&text) {
-            eprintln!("skipped: {}: this rsyslogd has no {module}.so", file.display());
-            continue;
-        }
-        let check = check_config(Config::new(&text));
-        assert_eq!(check.status.code(), Some(0), "{}\n{}", file.display(), check.output);
-        checked += 1;
-    }
-    assert!(checked > 0, "no configurations in {}", directory.display());
 }

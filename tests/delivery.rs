@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use rsyslog_zmq::sys::zmq::kind;
-use support::{Config, Daemon, Peer, Record, check_config};
+use support::{Config, Daemon, Peer, Record, check_config, most_in_flight};
 
 /// The number in a received record (template `text`, with or without something in front).
 fn number(frames: &[Vec<u8>]) -> usize {
@@ -71,6 +71,7 @@ fn a_finite_sendtimeout_suspends_and_resumes_without_loss_or_duplicate() {
 fn o20_a_peer_that_comes_and_goes_gets_everything_in_order_and_nothing_twice() {
     const COUNT: usize = 30_000;
     const ROUNDS: usize = 20;
+    const LEAST_FRAME: usize = 3900;
     let directory = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}/pull.ipc", directory.path().display());
     let mut daemon = Config::new(
@@ -84,26 +85,32 @@ fn o20_a_peer_that_comes_and_goes_gets_everything_in_order_and_nothing_twice() {
     .start();
     // Large records, so that few of them fit into what the kernel holds for a peer that goes away.
     daemon.feed(COUNT, 4000);
-    let (mut seen, mut next) = (0, 0);
+    // What the module owns is never lost; what had left it for a peer that went away is, and only where peers change.
+    let most_lost = most_in_flight(10 + 1, LEAST_FRAME);
+    let mut next = 0;
     for round in 0..ROUNDS {
         let peer = Peer::new(kind::PULL);
         peer.keep_little();
         peer.bind(&endpoint);
         let most = if round + 1 == ROUNDS { COUNT } else { 200 };
-        for _ in 0..most {
-            let number = number(&peer.receive());
+        for place in 0..most {
+            let frames = peer.receive();
+            assert!(frames[0].len() >= LEAST_FRAME);
+            let number = number(&frames);
             assert!(number >= next, "{number} came again after {}", next - 1);
+            let lost = number - next;
+            let may_lose = if place == 0 && round > 0 { most_lost } else { 0 };
+            assert!(
+                lost <= may_lose,
+                "{lost} messages lost before place {place} of round {round}, not {may_lose} at most"
+            );
             next = number + 1;
-            seen += 1;
             if next == COUNT {
                 break;
             }
         }
     }
     assert_eq!(next, COUNT);
-    // What the module owns is never lost; what had left it for a peer that went away is: kernel buffers and two marks.
-    let lost = COUNT - seen;
-    assert!(lost < ROUNDS * 500, "{lost} messages were lost over {ROUNDS} disconnections");
     daemon.wait_for_counter("omczmq(out)", "sent", |sent| sent == COUNT as u64);
     assert!(daemon.wait_for_counter("omczmq(out)", "queue_depth_max", |_| true) <= 10_000);
     daemon.stop();
@@ -213,17 +220,14 @@ fn o25_topics_and_topic_frames_are_refused_where_they_mean_nothing() {
 
 #[test]
 fn o27_a_draft_socket_type_is_refused_with_its_reason_where_libzmq_has_no_drafts() {
-    if rsyslog_zmq::sys::zmq::has("draft") {
-        eprintln!("skipped: this libzmq has drafts");
-        return;
-    }
+    let has_drafts = rsyslog_zmq::sys::zmq::has("draft");
     for (socktype, topics) in [("RADIO", r#"topics="a""#), ("CLIENT", ""), ("SCATTER", "")] {
         let action = r#"module(load="omczmq")
             action(type="omczmq" endpoints="tcp://127.0.0.1:9" socktype="{socktype}" {topics})"#;
         let check = check_config(Config::new(action).with("socktype", socktype).with("topics", topics));
-        assert_eq!(check.status.code(), Some(1), "{}", check.output);
+        assert_eq!(check.status.code(), Some(i32::from(!has_drafts)), "{}", check.output);
         let text = format!("socktype \"{socktype}\" is a draft socket type, and the installed libzmq");
-        assert!(check.output.contains(&text), "{}", check.output);
+        assert_ne!(check.output.contains(&text), has_drafts, "{}", check.output);
     }
 }
 

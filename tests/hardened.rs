@@ -8,20 +8,25 @@ mod support;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 
 use rsyslog_zmq::sys::zmq::{event, kind};
 use support::hardened::{Hardened, Unit};
+use support::trials;
 use support::{Certificates, Config, Daemon, Peer, Record};
 
-/// Whether the units' capabilities and mounts can be had; their filters always can.
-fn is_root() -> bool {
-    // SAFETY: only asks.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    if !is_root {
-        eprintln!("not root: what the units do to capabilities and files is not tested");
-    }
-    is_root
+fn main() -> ExitCode {
+    // The units' filters can always be had, their capabilities and mounts not.
+    let root = trials::root();
+    trials::run(vec![
+        trial!(the_launcher_forbids_what_the_units_forbid),
+        trial!(the_launcher_takes_the_capabilities_and_files_that_the_units_take, root),
+        trial!(records_go_from_daemon_to_daemon_over_tcp_and_ipc_with_curve),
+        trial!(a_publisher_and_a_subscriber_meet_with_curve),
+        trial!(a_removed_key_is_thrown_out_and_a_hangup_brings_new_keys),
+        trial!(a_unix_socket_can_be_given_to_another_user, root),
+        trial!(after_a_privilege_drop_the_allow_list_is_still_looked_at, root),
+    ])
 }
 
 /// A daemon under a unit that sees the certificates as `{certs}`.
@@ -56,20 +61,24 @@ fn push(daemon: &Daemon, certificates: &Certificates, endpoint: &str, number: us
     daemon.assert_received(number + 1);
 }
 
-#[test]
+/// Runs a command under a unit's restrictions.
+fn run(hardened: &Hardened, unit: Unit, words: &[&str]) -> Output {
+    Command::new(hardened.launcher()).args([unit.name(), "--"]).args(words).output().unwrap()
+}
+
 fn the_launcher_forbids_what_the_units_forbid() {
     let hardened = Hardened::new();
-    let run = |unit: Unit, words: &[&str]| -> Output {
-        Command::new(hardened.launcher()).args([unit.name(), "--"]).args(words).output().unwrap()
-    };
+    let run = |unit: Unit, words: &[&str]| run(&hardened, unit, words);
     for unit in Unit::ALL {
         // chroot(2) is not in @system-service.
         let output = run(unit, &["/usr/sbin/chroot", "/", "true"]);
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{unit:?}: {output:?}");
     }
-    if !is_root() {
-        return;
-    }
+}
+
+fn the_launcher_takes_the_capabilities_and_files_that_the_units_take() {
+    let hardened = Hardened::new();
+    let run = |unit: Unit, words: &[&str]| run(&hardened, unit, words);
     let has_mounts = !String::from_utf8_lossy(&run(Unit::Debian13, &["/bin/true"]).stderr).contains("private files");
     if has_mounts {
         let can_write = |unit| run(unit, &["/bin/sh", "-c", "test -w /usr"]).status.success();
@@ -86,7 +95,6 @@ fn the_launcher_forbids_what_the_units_forbid() {
     assert_eq!(Unit::ALL.map(|unit| capabilities(unit) & kill != 0), [false, false], "CAP_KILL is nobody's");
 }
 
-#[test]
 fn records_go_from_daemon_to_daemon_over_tcp_and_ipc_with_curve() {
     let hardened = Hardened::new();
     for unit in Unit::ALL {
@@ -116,7 +124,6 @@ fn records_go_from_daemon_to_daemon_over_tcp_and_ipc_with_curve() {
     }
 }
 
-#[test]
 fn a_publisher_and_a_subscriber_meet_with_curve() {
     let hardened = Hardened::new();
     for unit in Unit::ALL {
@@ -157,7 +164,6 @@ fn a_publisher_and_a_subscriber_meet_with_curve() {
     }
 }
 
-#[test]
 fn a_removed_key_is_thrown_out_and_a_hangup_brings_new_keys() {
     let hardened = Hardened::new();
     for unit in Unit::ALL {
@@ -190,11 +196,7 @@ fn a_removed_key_is_thrown_out_and_a_hangup_brings_new_keys() {
     }
 }
 
-#[test]
 fn a_unix_socket_can_be_given_to_another_user() {
-    if !is_root() {
-        return;
-    }
     let hardened = Hardened::new();
     for unit in Unit::ALL {
         let certificates = Certificates::new();
@@ -222,11 +224,7 @@ fn a_unix_socket_can_be_given_to_another_user() {
 }
 
 /// Debian's unit leaves no way to become another user: rsyslogd itself ends then, which is not a matter of the modules.
-#[test]
 fn after_a_privilege_drop_the_allow_list_is_still_looked_at() {
-    if !is_root() {
-        return;
-    }
     let hardened = Hardened::new();
     let certificates = Certificates::new();
     for (name, mode) in [(".", 0o755), ("clients", 0o755), ("clients/client", 0o644)] {

@@ -1,15 +1,17 @@
 //! The page of `metrics` as a real Prometheus takes it: promtool's lint, and a server that scrapes it.
 //!
-//! Both are in Debian's `prometheus` package; without it these tests say so and pass.
-#![cfg(feature = "program")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+//! Both are in Debian's `prometheus` package; without it these tests are ignored.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program_support;
+#[allow(dead_code)]
+#[path = "support/trials.rs"]
+mod trials;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use program_support::*;
@@ -36,12 +38,11 @@ value = "now"
 labels = ["text"]
 "#;
 
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !found {
-        println!("skipped: {program} is not installed (Debian's package prometheus has it)");
-    }
-    found
+fn main() -> ExitCode {
+    trials::run(vec![
+        trial!(promtool_finds_nothing_to_complain_about, trials::program("promtool")),
+        trial!(a_prometheus_server_scrapes_it, trials::program("prometheus")),
+    ])
 }
 
 struct Killed(Child);
@@ -91,11 +92,7 @@ fn wait_for_page(address: &str) -> String {
     }
 }
 
-#[test]
 fn promtool_finds_nothing_to_complain_about() {
-    if !has("promtool") {
-        return;
-    }
     let (publisher, directory) = (Publisher::new(), tempfile::tempdir().unwrap());
     let (_program, address) = start(directory.path(), &publisher.endpoint);
     publisher.subscription();
@@ -110,11 +107,7 @@ fn promtool_finds_nothing_to_complain_about() {
     assert!(output.status.success() && said.is_empty(), "{said}\n{page}");
 }
 
-#[test]
 fn a_prometheus_server_scrapes_it() {
-    if !has("prometheus") {
-        return;
-    }
     let (publisher, directory) = (Publisher::new(), tempfile::tempdir().unwrap());
     let (_program, address) = start(directory.path(), &publisher.endpoint);
     publisher.subscription();

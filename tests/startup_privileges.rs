@@ -8,10 +8,23 @@ mod support;
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::ExitCode;
 
 use rsyslog_zmq::sys::zmq::{event, kind};
 use support::seccomp::without_netlink;
+use support::trials;
 use support::{Certificates, Config, Daemon, Peer, Record};
+
+fn main() -> ExitCode {
+    let root = trials::root();
+    trials::run(vec![
+        trial!(i14_a_port_below_1024_and_a_secret_of_roots_work_after_the_privilege_drop, root),
+        trial!(i14_a_unix_socket_has_the_owner_group_and_mode_that_are_asked_for, root),
+        trial!(an_allow_list_that_is_unreadable_after_the_privilege_drop_is_reported_and_admits_nobody, root),
+        trial!(x1_an_explicit_address_is_bound_where_netlink_sockets_are_forbidden),
+        trial!(x1_what_needs_the_interfaces_is_an_error_in_words_where_netlink_sockets_are_forbidden),
+    ])
+}
 
 /// The numbers of the user and of the group that rsyslogd becomes here, and their lines of configuration.
 fn nobody() -> (u32, u32, &'static str) {
@@ -20,16 +33,6 @@ fn nobody() -> (u32, u32, &'static str) {
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
     };
     (id(["-u", "nobody"]), id(["-g", "nobody"]), "$PrivDropToGroup nogroup\n$PrivDropToUser nobody")
-}
-
-/// Whether privileges can be dropped at all.
-fn is_root() -> bool {
-    // SAFETY: only asks.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    if !is_root {
-        eprintln!("not root: there are no privileges to drop, and nothing is tested");
-    }
-    is_root
 }
 
 /// A free port below 1024.
@@ -67,11 +70,7 @@ fn push(certificates: &Certificates, endpoint: &str, number: usize, daemon: &Dae
     daemon.assert_received(number + 1);
 }
 
-#[test]
 fn i14_a_port_below_1024_and_a_secret_of_roots_work_after_the_privilege_drop() {
-    if !is_root() {
-        return;
-    }
     let certificates = certificates();
     let port = privileged_port();
     let mut daemon = dropped(
@@ -110,11 +109,7 @@ fn i14_a_port_below_1024_and_a_secret_of_roots_work_after_the_privilege_drop() {
     daemon.stop();
 }
 
-#[test]
 fn i14_a_unix_socket_has_the_owner_group_and_mode_that_are_asked_for() {
-    if !is_root() {
-        return;
-    }
     let certificates = certificates();
     let (user, group, _) = nobody();
     let mut daemon = dropped(
@@ -144,11 +139,7 @@ fn i14_a_unix_socket_has_the_owner_group_and_mode_that_are_asked_for() {
     assert!(!daemon.file("in.ipc").exists(), "the socket's file stays behind");
 }
 
-#[test]
 fn an_allow_list_that_is_unreadable_after_the_privilege_drop_is_reported_and_admits_nobody() {
-    if !is_root() {
-        return;
-    }
     let certificates = certificates();
     fs::set_permissions(certificates.path("clients"), Permissions::from_mode(0o700)).unwrap();
     let mut daemon = dropped(
@@ -176,7 +167,6 @@ fn an_allow_list_that_is_unreadable_after_the_privilege_drop_is_reported_and_adm
     daemon.stop();
 }
 
-#[test]
 fn x1_an_explicit_address_is_bound_where_netlink_sockets_are_forbidden() {
     let certificates = Certificates::new();
     let launcher = without_netlink(certificates.directory());
@@ -210,7 +200,6 @@ fn x1_an_explicit_address_is_bound_where_netlink_sockets_are_forbidden() {
     daemon.stop();
 }
 
-#[test]
 fn x1_what_needs_the_interfaces_is_an_error_in_words_where_netlink_sockets_are_forbidden() {
     let certificates = Certificates::new();
     let launcher = without_netlink(certificates.directory());
