@@ -40,6 +40,7 @@ help:
 	@echo "make demo      watch logs go from one rsyslogd to a terminal and to another rsyslogd, encrypted; under a minute"
 	@echo "make test      build and run every test, against the installed rsyslogd"
 	@echo "make soak      everything at once, peers coming and going, for MINUTES= (15): memory, descriptors, threads"
+	@echo "make test-connections  connections in bad company: 200 rounds, 30,000 strangers; minutes"
 	@echo "make test-hosts  run the host tests on each rsyslogd that RSYSLOGD_UNDER_TEST=/path[:/path..] names"
 	@echo "make check-cross check the code for other machines: $(CROSS_TARGETS)"
 	@echo "make bench     measure ours beside the distribution's C pair; PAIRS= (5), MESSAGES= (1000000), ONLY=push,pull,.."
@@ -124,6 +125,12 @@ MINUTES ?= 15
 soak: deps build
 	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) RSYSLOG_ZMQ_SOAK=$$(( $(MINUTES) * 60 )) \
 		$(CARGO) test $(CARGO_FLAGS) --test endurance -- --include-ignored --nocapture --test-threads=1
+
+# The life of connections in bad company: two hundred rounds at a mixed socket, a minute of strangers at an input that is held up.
+.PHONY: test-connections
+test-connections: deps build
+	RSYSLOG_ZMQ_MODULES=$(abspath $(MODULES)) $(CARGO) test $(CARGO_FLAGS) --test connections --test mixed_socket -- \
+		--include-ignored --nocapture --test-threads=1
 
 # --- other hosts ----------------------------------------------------------------------------------------------------
 

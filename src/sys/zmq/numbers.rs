@@ -62,6 +62,7 @@ pub mod option {
     pub const CURVE_SERVERKEY: c_int = zmq_sys::ZMQ_CURVE_SERVERKEY as c_int;
     pub const ZAP_DOMAIN: c_int = zmq_sys::ZMQ_ZAP_DOMAIN as c_int;
     pub const TOS: c_int = zmq_sys::ZMQ_TOS as c_int;
+    pub const IMMEDIATE: c_int = zmq_sys::ZMQ_IMMEDIATE as c_int;
     pub const HANDSHAKE_IVL: c_int = zmq_sys::ZMQ_HANDSHAKE_IVL as c_int;
     pub const XPUB_NODROP: c_int = zmq_sys::ZMQ_XPUB_NODROP as c_int;
     pub const HEARTBEAT_IVL: c_int = zmq_sys::ZMQ_HEARTBEAT_IVL as c_int;

@@ -18,6 +18,8 @@ pub enum Command {
         /// What to connect to.
         new: String,
     },
+    /// Disconnect an endpoint, which is connected again later.
+    Disconnect(usize),
     /// Open the socket anew with these keys.
     Rekey(Arc<Security>),
 }
@@ -77,8 +79,8 @@ impl Commands {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
-    /// Gives a command. One that connects an endpoint takes the place of an earlier one for it, so a thread that is held up
-    /// finds at most one for each endpoint.
+    /// Gives a command. One about an endpoint takes the place of an earlier one about it (connecting disconnects first), so a
+    /// thread that is held up finds at most one for each endpoint.
     pub fn give(&self, command: Command) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         remove_superseded(&mut waiting, &command);
@@ -108,7 +110,10 @@ impl Commands {
 fn remove_superseded(waiting: &mut Vec<Command>, command: &Command) {
     waiting.retain(|earlier| match (earlier, command) {
         (Command::Rekey(_), Command::Rekey(_)) => false,
-        (Command::Connect { endpoint: earlier, .. }, Command::Connect { endpoint, .. }) => earlier != endpoint,
+        (
+            Command::Connect { endpoint: earlier, .. } | Command::Disconnect(earlier),
+            Command::Connect { endpoint, .. } | Command::Disconnect(endpoint),
+        ) => earlier != endpoint,
         _ => true,
     });
 }

@@ -291,6 +291,14 @@ impl Entry {
         count == TURN
     }
 
+    /// Takes events in for another thread than the driver's, which then has to look when the next thing is due.
+    fn catch_up(self: &Arc<Self>, state: &mut EntryState) {
+        self.take_events(state);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.waker.wake();
+        }
+    }
+
     fn carry_out(self: &Arc<Self>, state: &mut EntryState, outputs: Vec<Output>) {
         let now = Instant::now();
         let has_ended = outputs.iter().any(|output| matches!(output, Output::Judge { .. } | Output::Forget(_)));
@@ -339,6 +347,10 @@ impl Entry {
                 }
                 let endpoint = state.table.endpoints().get(index).map_or(index, reconnect::RemoteEndpoint::number);
                 self.owner.command(Command::Connect { endpoint, new: to });
+            }
+            reconnect::Output::Disconnect => {
+                let endpoint = state.table.endpoints().get(index).map_or(index, reconnect::RemoteEndpoint::number);
+                self.owner.command(Command::Disconnect(endpoint));
             }
             reconnect::Output::Resolve => {
                 let look_up = move || {
@@ -409,7 +421,7 @@ impl Link {
     pub fn start(&self) {
         let mut state = lock(&self.entry.state);
         let mut outputs = Vec::new();
-        state.table.start(&mut outputs);
+        state.table.start(Instant::now(), &mut outputs);
         self.entry.carry_out(&mut state, outputs);
         drop(state);
         self.shared.waker.wake();
@@ -434,7 +446,7 @@ impl Link {
 
     /// Takes in what the monitor has reported up to now.
     pub fn catch_up(&self) {
-        self.entry.take_events(&mut lock(&self.entry.state));
+        self.entry.catch_up(&mut lock(&self.entry.state));
     }
 
     /// The owner is about to end all connections itself: nothing is told about them any more.
@@ -499,7 +511,7 @@ impl Link {
 
     fn cut_off_full(&self, is_meant: impl Fn(bool) -> bool) -> Vec<PeerAddress> {
         let mut state = lock(&self.entry.state);
-        self.entry.take_events(&mut state);
+        self.entry.catch_up(&mut state);
         let state = &mut *state;
         let now = Instant::now();
         let mut cut = Vec::new();
@@ -542,7 +554,7 @@ impl LinkHandle {
     pub fn authenticated(&self, address: &str, key: PublicKey) {
         let Some(entry) = self.entry.upgrade() else { return };
         let mut state = lock(&entry.state);
-        entry.take_events(&mut state);
+        entry.catch_up(&mut state);
         state.table.authenticated(PeerAddress::parse(address), key);
     }
 
@@ -550,7 +562,7 @@ impl LinkHandle {
     pub fn revoke(&self, key: PublicKey) {
         let Some(entry) = self.entry.upgrade() else { return };
         let mut state = lock(&entry.state);
-        entry.take_events(&mut state);
+        entry.catch_up(&mut state);
         entry.owner.connections().revoked.add(state.table.revoke(key, cut));
         entry.generation.fetch_add(1, Ordering::Release);
         state.wants_endings = state.table.wants_endings();

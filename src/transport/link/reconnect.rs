@@ -28,8 +28,12 @@ pub struct Backoff {
 
 /// More than libzmq needs to report after a loss that it connects again.
 const LIBZMQ_REPORTS_WITHIN: Duration = Duration::from_millis(100);
+/// libzmq is connecting, and reports nothing for this much longer than an attempt and a pause may take: it has lost the session.
+const SILENCE: Duration = Duration::from_secs(10);
 /// A step of the clock by more than this was a pause of the whole process, after which libzmq gets its time once more.
 const LATE: Duration = Duration::from_millis(50);
+/// A handshake that breaks off is reported when there has been no connection for so long.
+const SETTLING: Duration = Duration::from_secs(3);
 /// A connection that lasted for so long was a good one: the pauses start anew.
 const LASTING: Duration = Duration::from_secs(10);
 /// How often a name is looked up again while its endpoint has no connection.
@@ -45,6 +49,8 @@ pub enum Output {
         /// Whether it had been connected before.
         is_again: bool,
     },
+    /// The socket's owner disconnects from what it is connected to: libzmq has given it up.
+    Disconnect,
     /// The name is looked up, and the answer given to [`RemoteEndpoint::resolved`].
     Resolve,
     /// The reason is looked for, and the answer given to [`RemoteEndpoint::probed`].
@@ -81,12 +87,17 @@ pub struct RemoteEndpoint {
     uses_curve: bool,
     is_curve_client: bool,
     handshake_timeout: Duration,
+    connect_timeout: Duration,
     timing: Timing,
     target: Option<Target>,
     phase: Phase,
     state: State,
     pause: Duration,
+    /// Its connection ended, and libzmq has not said yet whether it connects again.
+    is_in_doubt: bool,
     reconnect_at: Option<Instant>,
+    /// When libzmq, which is connecting, has been silent for too long.
+    silent_at: Option<Instant>,
     resolve_at: Option<Instant>,
     probe_at: Option<Instant>,
     is_resolving: bool,
@@ -112,6 +123,8 @@ pub struct Manner {
     pub is_curve_client: bool,
     /// libzmq's limit for a handshake.
     pub handshake_timeout: Duration,
+    /// The limit of a connection attempt.
+    pub connect_timeout: Duration,
     /// When things are done.
     pub timing: Timing,
 }
@@ -128,12 +141,15 @@ impl RemoteEndpoint {
             uses_curve: manner.uses_curve,
             is_curve_client: manner.is_curve_client,
             handshake_timeout: manner.handshake_timeout,
+            connect_timeout: manner.connect_timeout,
             timing: manner.timing,
             target: None,
             phase: Phase::Down,
             state: State::Connecting,
             pause: manner.timing.backoff.first,
+            is_in_doubt: false,
             reconnect_at: None,
+            silent_at: None,
             resolve_at: None,
             probe_at: Some(now + manner.timing.probe_after),
             is_resolving: false,
@@ -192,9 +208,9 @@ impl RemoteEndpoint {
     }
 
     /// The first connection, where no name has to be looked up.
-    pub fn start(&mut self, outputs: &mut Vec<Output>) {
+    pub fn start(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         match self.literal_target() {
-            Some(target) => self.aim(target, outputs),
+            Some(target) => self.aim(target, now, outputs),
             None => self.resolve(outputs),
         }
     }
@@ -233,11 +249,34 @@ impl RemoteEndpoint {
         Target { text: format!("tcp://{source}{address}"), address: Some(canonical) }
     }
 
-    fn aim(&mut self, target: Target, outputs: &mut Vec<Output>) {
+    fn aim(&mut self, target: Target, now: Instant, outputs: &mut Vec<Output>) {
         outputs.push(Output::Connect { to: target.text.clone(), is_again: self.target.is_some() });
         self.target = Some(target);
         self.reconnect_at = None;
+        self.is_in_doubt = false;
         self.phase = Phase::Down;
+        self.expect_news(now);
+    }
+
+    /// libzmq is connecting, or waits before it does.
+    fn expect_news(&mut self, now: Instant) {
+        self.silent_at = Some(now + self.connect_timeout + self.timing.backoff.longest * 2 + SILENCE);
+    }
+
+    /// libzmq has ended the session of this endpoint, and keeps a pointer to it: the endpoint is taken out before the memory is
+    /// used for another session, which a later disconnection would end instead (socket_base.cpp `term_endpoint`, own.cpp
+    /// `process_term_req` of 4.3.4; seen).
+    fn give_up_session(&mut self, outputs: &mut Vec<Output>) {
+        outputs.push(Output::Disconnect);
+        self.is_in_doubt = false;
+        self.silent_at = None;
+        self.phase = Phase::Down;
+    }
+
+    /// Whether libzmq may have ended its session without anybody knowing yet. Nothing new is connected meanwhile.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
     }
 
     fn resolve(&mut self, outputs: &mut Vec<Output>) {
@@ -276,7 +315,7 @@ impl RemoteEndpoint {
                     Some(address) => {
                         let target = self.target(**address);
                         if !self.has_target(&target.text) {
-                            self.aim(target, outputs);
+                            self.aim(target, now, outputs);
                         }
                     }
                     None if self.target.is_none() => {
@@ -313,13 +352,17 @@ impl RemoteEndpoint {
     }
 
     /// libzmq connects, or waits before it does.
-    pub fn retried(&mut self) {
+    pub fn retried(&mut self, now: Instant) {
+        self.is_in_doubt = false;
         self.reconnect_at = None;
+        self.expect_news(now);
     }
 
     /// A connection stands.
     pub fn connected(&mut self, descriptor: i32, now: Instant) {
         self.reconnect_at = None;
+        self.silent_at = None;
+        self.is_in_doubt = false;
         self.has_failed = false;
         self.phase = Phase::Handshaking { descriptor, since: now };
     }
@@ -351,6 +394,7 @@ impl RemoteEndpoint {
             Phase::Down | Phase::Ready { .. } => false,
         };
         if !matches!(kind, MonitorEventKind::HandshakeFailedNoDetail(_)) {
+            self.give_up_session(outputs);
             self.schedule(now);
             self.refuse(Refusal::of(kind, self.is_curve_client), now, outputs);
         } else if is_late {
@@ -389,10 +433,8 @@ impl RemoteEndpoint {
         } else if self.resolve_at.is_none() && matches!(self.address, Address::Tcp { host: Host::Name(_), .. }) {
             self.resolve_at = Some(now + RESOLVE_EVERY);
         }
-        if self.reconnect_at.is_none() {
-            self.reconnect_at = Some(now + self.pause.max(LIBZMQ_REPORTS_WITHIN));
-            self.lengthen_pause();
-        }
+        self.is_in_doubt = true;
+        self.reconnect_at = Some(now + LIBZMQ_REPORTS_WITHIN);
     }
 
     /// The peer was cut off for a frame over the limit.
@@ -424,15 +466,22 @@ impl RemoteEndpoint {
     /// Does what is due.
     pub fn tick(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         if let Some(at) = self.reconnect_at.filter(|at| *at <= now) {
-            if now.saturating_duration_since(at) > LATE {
+            self.reconnect_at = None;
+            if self.is_in_doubt && now.saturating_duration_since(at) > LATE {
                 self.reconnect_at = Some(now + LIBZMQ_REPORTS_WITHIN);
+            } else if self.is_in_doubt {
+                self.give_up_session(outputs);
+                self.schedule(now);
             } else {
-                self.reconnect_at = None;
                 match self.target.clone().or_else(|| self.literal_target()) {
-                    Some(target) => self.aim(target, outputs),
+                    Some(target) => self.aim(target, now, outputs),
                     None => self.resolve(outputs),
                 }
             }
+        }
+        if self.silent_at.is_some_and(|at| at <= now) {
+            self.give_up_session(outputs);
+            self.schedule(now);
         }
         if self.is_ready() {
             return;
@@ -449,6 +498,8 @@ impl RemoteEndpoint {
     /// When the present state is told; `None` where there is nothing to tell, or it has been told.
     fn report_at(&self) -> Option<Instant> {
         let at = match self.state {
+            // A peer that is being restarted breaks handshakes off too.
+            State::Refused(Refusal::HungUp | Refusal::ServerKey) => self.away_since + SETTLING,
             State::Refused(_) | State::Unreachable(Some(Obstacle::Here(_))) => self.away_since,
             State::Unreachable(_) => self.away_since + self.timing.report_after,
             _ => return None,
@@ -470,7 +521,7 @@ impl RemoteEndpoint {
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         let waits = if self.is_ready() { [None; 2] } else { [self.resolve_at, self.probe_at] };
-        [self.reconnect_at, self.report_at()].into_iter().chain(waits).flatten().min()
+        [self.reconnect_at, self.silent_at, self.report_at()].into_iter().chain(waits).flatten().min()
     }
 
     fn change(&mut self, state: State, outputs: &mut Vec<Output>) {

@@ -71,6 +71,8 @@ pub struct Table {
     /// Keys whose messages end the connection they come by.
     pub(super) revoked: HashSet<PublicKey>,
     last_accepted_end: Option<Instant>,
+    /// Connections to be made once no endpoint is in doubt.
+    held: Vec<(usize, reconnect::Output)>,
 }
 
 impl Table {
@@ -83,6 +85,7 @@ impl Table {
             accepted: Handshakes::default(),
             revoked: HashSet::new(),
             last_accepted_end: None,
+            held: Vec::new(),
         }
     }
 
@@ -105,9 +108,9 @@ impl Table {
     }
 
     /// The first connections.
-    pub fn start(&mut self, outputs: &mut Vec<Output>) {
+    pub fn start(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         for index in 0..self.endpoints.len() {
-            self.with(index, outputs, |endpoint, out| endpoint.start(out));
+            self.with(index, outputs, |endpoint, out| endpoint.start(now, out));
         }
     }
 
@@ -124,16 +127,23 @@ impl Table {
         for output in wanted {
             match output {
                 reconnect::Output::Tell(event) => outputs.push(Output::Tell(event)),
-                connect @ reconnect::Output::Connect { .. } => {
-                    // libzmq ends the old connection without a word.
-                    if let Some(descriptor) = before.filter(|descriptor| self.connections.remove(descriptor).is_some())
-                    {
-                        outputs.push(Output::Forget(descriptor));
+                change @ (reconnect::Output::Connect { .. } | reconnect::Output::Disconnect) => {
+                    // libzmq ends the old connection without a report.
+                    let had = before.filter(|descriptor| self.connections.remove(descriptor).is_some());
+                    outputs.extend(had.map(Output::Forget));
+                    self.held.retain(|(held, _)| *held != index);
+                    if change == reconnect::Output::Disconnect {
+                        outputs.push(Output::Endpoint(index, change));
+                    } else {
+                        self.held.push((index, change));
                     }
-                    outputs.push(Output::Endpoint(index, connect));
                 }
                 other => outputs.push(Output::Endpoint(index, other)),
             }
+        }
+        // A new session may take the memory of one that libzmq has ended and still points to.
+        if !self.endpoints.iter().any(RemoteEndpoint::is_in_doubt) {
+            outputs.extend(self.held.drain(..).map(|(index, connect)| Output::Endpoint(index, connect)));
         }
     }
 
@@ -174,13 +184,13 @@ impl Table {
             }
             MonitorEventKind::ConnectDelayed => {
                 if let Some(index) = self.find(text, |endpoint| endpoint.descriptor().is_none()) {
-                    self.with(index, outputs, |endpoint, _| endpoint.retried());
+                    self.with(index, outputs, |endpoint, _| endpoint.retried(now));
                 }
             }
             MonitorEventKind::ConnectRetried { .. } => {
                 counters.reconnects.increment();
                 if let Some(index) = self.find(text, |endpoint| endpoint.descriptor().is_none()) {
-                    self.with(index, outputs, |endpoint, _| endpoint.retried());
+                    self.with(index, outputs, |endpoint, _| endpoint.retried(now));
                 }
             }
             MonitorEventKind::HandshakeSucceeded => {

@@ -96,6 +96,8 @@ impl OpenError {
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection attempt ends after this: the system's own limit is two minutes.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// That limit of Linux (tcp(7), tcp_syn_retries).
+const SYSTEM_CONNECT_TIMEOUT: Duration = Duration::from_secs(130);
 /// An endpoint that has no connection for so long is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(10);
 /// The reason is looked for a little before, so that it is there by then.
@@ -130,6 +132,11 @@ impl SocketPlan {
             uses_curve: !matches!(*self.security, Security::None),
             is_curve_client: matches!(*self.security, Security::CurveClient { .. }),
             handshake_timeout: self.options.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT),
+            connect_timeout: match self.options.connect_timeout {
+                None => CONNECT_TIMEOUT,
+                Some(Duration::ZERO) => SYSTEM_CONNECT_TIMEOUT,
+                Some(timeout) => timeout,
+            },
             timing: Timing {
                 backoff: self.backoff(),
                 probe_after: PROBE_AFTER,
@@ -221,12 +228,18 @@ impl OpenSocket {
             // Refuse a frame that a subscriber has no room for. RADIO has the option too (libzmq radio.cpp).
             socket.set_int(option::XPUB_NODROP, 1).map_err(create)?;
         }
+        let (count, to_listen) = (connects.len(), plan.endpoints.len() - connects.len());
+        if plan.socket_type.balances_load() && count > 0 && plan.endpoints.len() > 1 {
+            // libzmq deals messages out to its pipes in turn, and gives an endpoint a pipe before anybody has answered there:
+            // what goes into one whose peer then refuses is lost. So with a choice of peers only those that are ready have one.
+            // With a single endpoint the pipe stays, because it keeps what is inside over an ordinary reconnect.
+            socket.set_int(option::IMMEDIATE, 1).map_err(create)?;
+        }
         let mut options = plan.options.clone();
         options.ipv6 = Some(plan.wants_ipv6());
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.apply(&socket)?;
         plan.security.apply(&socket, &plan.zap_domain)?;
-        let (count, to_listen) = (connects.len(), plan.endpoints.len() - connects.len());
         let failed =
             (0..plan.endpoints.len()).filter(|place| connects.iter().all(|(other, _)| other != place)).collect();
         let watch = WatchPlan {
@@ -256,12 +269,14 @@ impl OpenSocket {
         Ok((open, errors))
     }
 
-    /// Carries out a command that is about its endpoints.
-    pub fn connect(&mut self, plan: &SocketPlan, endpoint: usize, new: String) {
+    fn disconnect(&mut self, endpoint: usize) {
         let place = self.connected.iter().position(|(other, _)| *other == endpoint);
         if let Some((_, old)) = place.map(|place| self.connected.swap_remove(place)) {
             let _ = self.socket.disconnect(&old);
         }
+    }
+
+    fn connect(&mut self, plan: &SocketPlan, endpoint: usize, new: String) {
         let has_source = plan
             .endpoints
             .get(endpoint)
@@ -280,10 +295,17 @@ impl OpenSocket {
 
     /// Carries out the commands that are about its endpoints; the last one with other keys is handed back.
     pub fn obey(&mut self, plan: &SocketPlan, commands: Vec<Command>) -> Option<Arc<Security>> {
+        // First what goes, then what comes: libzmq may use the memory of a session that it still points to for a new one.
+        for command in &commands {
+            if let Command::Connect { endpoint, .. } | Command::Disconnect(endpoint) = command {
+                self.disconnect(*endpoint);
+            }
+        }
         let mut keys = None;
         for command in commands {
             match command {
                 Command::Connect { endpoint, new } => self.connect(plan, endpoint, new),
+                Command::Disconnect(_) => {}
                 Command::Rekey(security) => keys = Some(security),
             }
         }

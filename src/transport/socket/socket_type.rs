@@ -137,6 +137,12 @@ impl SocketType {
         matches!(self, Self::Pub | Self::Radio)
     }
 
+    /// Whether it gives each message to one of its peers, in turn.
+    #[must_use]
+    pub const fn balances_load(self) -> bool {
+        matches!(self, Self::Push | Self::Dealer | Self::Client | Self::Scatter)
+    }
+
     /// Whether an input has it.
     #[must_use]
     pub const fn is_receiving(self) -> bool {

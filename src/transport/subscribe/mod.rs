@@ -264,6 +264,7 @@ impl Source {
                 uses_curve: !matches!(*options.security, Security::None),
                 is_curve_client: matches!(*options.security, Security::CurveClient { .. }),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
+                connect_timeout: CONNECT_TIMEOUT,
                 timing: TIMING,
             },
             heartbeat_timeout: (!options.heartbeat.is_zero()).then(|| options.heartbeat * 3),
@@ -283,10 +284,10 @@ impl Source {
     /// Connects as the driver says.
     fn obey(&mut self) {
         for command in self.shared.commands.take() {
-            let Command::Connect { new, .. } = command else { continue };
             if let Some(old) = self.connected.take() {
                 let _ = self.socket.disconnect(&old);
             }
+            let Command::Connect { new, .. } = command else { continue };
             match self.socket.connect(&new) {
                 Ok(()) => self.connected = Some(new),
                 Err(error) => self.link.connect_failed(0, &error.to_string()),

@@ -72,6 +72,7 @@ fn bench_with(endpoints: &str, uses_curve: bool, uses_ipv6: bool) -> Bench {
         uses_curve,
         is_curve_client: uses_curve,
         handshake_timeout: Duration::from_millis(300),
+        connect_timeout: Duration::from_secs(5),
         timing: Timing {
             backoff: Backoff { first: Duration::from_millis(100), longest: Duration::from_millis(400) },
             probe_after: Duration::from_secs(9),
@@ -87,7 +88,7 @@ fn bench_with(endpoints: &str, uses_curve: bool, uses_ipv6: bool) -> Bench {
         now,
         outputs: Vec::new(),
     };
-    bench.table.start(&mut bench.outputs);
+    bench.table.start(now, &mut bench.outputs);
     bench
 }
 
@@ -418,12 +419,41 @@ fn a_connection_that_could_not_be_ended_for_want_of_a_descriptor_is_tried_again(
 }
 
 #[test]
-fn a_connection_of_an_endpoint_that_is_connected_again_is_forgotten() {
+fn a_refused_connection_is_given_up_at_once_and_forgotten() {
     let mut bench = bench("tcp://127.0.0.1:40715");
     bench.play("CONNECTED 23 tcp://127.0.0.1:40715\nHANDSHAKE_FAILED_AUTH 300 tcp://127.0.0.1:40715");
-    // The server keeps such a connection open; libzmq ends it without a word when the endpoint is disconnected.
-    let outputs = bench.pass(1_000);
-    assert!(outputs.contains(&Output::Forget(23)) && connects(&outputs).len() == 1, "{outputs:?}");
+    // The server keeps such a connection open; libzmq ends it without a report when the endpoint is disconnected.
+    assert!(bench.outputs.contains(&Output::Forget(23)));
+    assert!(bench.outputs.contains(&Output::Endpoint(0, reconnect::Output::Disconnect)));
+    assert_eq!(connects(&bench.pass(1_000)).len(), 1);
     bench.play("CONNECTED 23 tcp://127.0.0.1:40715\nHANDSHAKE_SUCCEEDED 0 tcp://127.0.0.1:40715");
     assert_eq!(bench.table.ready(), 1);
+}
+
+#[test]
+fn nothing_is_connected_while_libzmq_may_still_point_to_a_session_that_has_ended() {
+    let mut bench = bench("tcp://127.0.0.1:43649,tcp://127.0.0.1:40715");
+    bench.play(AND_IS_BACK);
+    bench.play(REFUSED);
+    bench.pass(50);
+    // The first one is lost, and libzmq has not said yet whether it connects again; the second one is due.
+    bench.play("DISCONNECTED 14 tcp://127.0.0.1:43649");
+    assert!(connects(&bench.pass(90)).is_empty());
+    let outputs = bench.pass(20);
+    let gone = outputs.iter().position(|o| matches!(o, Output::Endpoint(0, reconnect::Output::Disconnect)));
+    let come = outputs.iter().position(|o| matches!(o, Output::Endpoint(1, reconnect::Output::Connect { .. })));
+    assert!(gone.is_some() && gone < come, "{outputs:?}");
+}
+
+#[test]
+fn a_session_that_libzmq_has_lost_is_made_anew() {
+    let mut bench = bench("tcp://127.0.0.1:43649");
+    bench.play("CONNECT_DELAYED 115 tcp://127.0.0.1:43649");
+    assert!(connects(&bench.pass(15_000)).is_empty(), "an attempt may take 5 s, and a pause");
+    assert_eq!(connects(&bench.pass(2_000)), [(0, "tcp://127.0.0.1:43649")], "nothing has been reported since");
+    // While libzmq reports its attempts it is left alone.
+    for _ in 0..100 {
+        bench.play("CONNECT_RETRIED 400 tcp://127.0.0.1:43649\nCONNECT_DELAYED 115 tcp://127.0.0.1:43649");
+        assert!(connects(&bench.pass(5_400)).is_empty());
+    }
 }
