@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rsyslog_zmq::sys::zmq::{Context, SNDMORE, kind};
+use rsyslog_zmq::sys::zmq::{Context, SNDMORE, kind, option};
 
 /// A directory with a fake host and copies of the module.
 struct Bench {
@@ -198,7 +198,8 @@ impl Drop for Guarded {
 
 /// How many log messages each call of the host's submit had, for one ZeroMQ message of these frames.
 fn batches(bench: &Bench, recvmaxbytes: &str, frames: usize, size: usize) -> Vec<usize> {
-    let port_file = bench.path("port");
+    let directory = tempfile::tempdir().unwrap();
+    let port_file = directory.path().join("port");
     let mut command = Command::new(bench.path("host"));
     command.arg(bench.copy("imczmq.so", "imczmq.so")).args(["receive", "@tcp://127.0.0.1:*"]).arg(&port_file);
     command.args([recvmaxbytes, &frames.to_string()]).stdout(Stdio::piped());
@@ -212,6 +213,7 @@ fn batches(bench: &Bench, recvmaxbytes: &str, frames: usize, size: usize) -> Vec
     }
     let context = Context::new().unwrap();
     let socket = context.socket(kind::PUSH).unwrap();
+    socket.set_int(option::LINGER, 0).unwrap();
     socket.connect(&format!("tcp://127.0.0.1:{}", port.trim_end())).unwrap();
     let frame = vec![b'x'; size];
     for number in 1..=frames {
