@@ -2,7 +2,7 @@
 //! come back, what is said about those that are away, and a daemon that a full queue holds up.
 
 // Helpers outside `#[test]` functions fail a test by panicking too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

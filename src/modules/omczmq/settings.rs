@@ -345,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_has_heartbeats_unless_they_are_configured_and_a_client_has_none() {
+        let heartbeats = |pairs: &[(&str, &str)]| {
+            let options = read(pairs).unwrap().socket.options;
+            let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
+            (seconds(options.heartbeat_interval), seconds(options.heartbeat_timeout), seconds(options.heartbeat_ttl))
+        };
+        assert_eq!(heartbeats(&[]), (Some(30), Some(300), Some(300)));
+        assert_eq!(heartbeats(&[("endpoints", ">tcp://a:1,@tcp://127.0.0.1:*")]), (Some(30), Some(300), Some(300)));
+        assert_eq!(heartbeats(&[("endpoints", ">tcp://a:1")]), (None, None, None));
+        assert_eq!(heartbeats(&[("heartbeativl", "0")]), (None, None, None));
+        assert_eq!(heartbeats(&[("heartbeativl", "5000")]), (Some(5), Some(5), Some(5)));
+    }
+
+    #[test]
     fn topics_are_for_publishers() {
         assert_eq!(read(&[("topics", "a,b")]).unwrap().topics, Topics::Static(vec![b"a".to_vec(), b"b".to_vec()]));
         assert_eq!(read(&[("topics", "")]).unwrap().topics, Topics::Static(vec![Vec::new()]));

@@ -53,6 +53,13 @@ impl Context {
         Ok(Socket { raw, context: self.clone() })
     }
 
+    /// Lets the context have so many sockets; before the first one.
+    #[cfg(test)]
+    pub(crate) fn limit_sockets(&self, count: c_int) {
+        // SAFETY: the context is live: `self` holds it.
+        assert_eq!(unsafe { zmq_sys::zmq_ctx_set(self.handle.0, zmq_sys::ZMQ_MAX_SOCKETS as c_int, count) }, 0);
+    }
+
     /// Makes every socket of the context fail with `ETERM` from now on, as its termination would.
     #[cfg(test)]
     pub(crate) fn shut_down(&self) {

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::driver::LinkHandle;
+use super::handle::LinkHandle;
 use crate::curve::security::Security;
 use crate::sys::waker::LateWaker;
 

@@ -12,11 +12,14 @@ pub mod close_cause;
 pub mod command;
 pub mod cut_off;
 pub mod driver;
+pub mod handle;
 pub mod handshake;
 pub mod monitor;
 pub mod reconnect;
 pub mod state;
 pub mod table;
+mod target;
+mod watched;
 
 pub use state::{Refusal, State};
 

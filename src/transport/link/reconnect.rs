@@ -6,14 +6,15 @@
 //! says so at once. After a refused handshake or an error in the protocol it never does (session_base.cpp `engine_error` of
 //! 4.3.4), so then the socket's owner is told to disconnect and connect, with pauses that double.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::monitor::MonitorEventKind;
 use super::state::{Refusal, State};
+use super::target::Target;
 use super::{LinkEvent, Timing};
-use crate::transport::address::endpoint::{Address, Host, Port};
+use crate::transport::address::endpoint::{Address, Host};
 use crate::transport::address::greeting::GreetingError;
 use crate::transport::address::reachability::{Look, Obstacle};
 
@@ -57,14 +58,6 @@ pub enum Output {
     Probe,
     /// The owner is told.
     Tell(LinkEvent),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Target {
-    /// In the words that libzmq was given.
-    text: String,
-    /// What its events carry.
-    address: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +190,7 @@ impl RemoteEndpoint {
     /// Whether an event of libzmq's with this text is about this endpoint.
     #[must_use]
     pub fn is_named(&self, reported: &str) -> bool {
-        self.target.as_ref().is_some_and(|target| {
-            target.text == reported || (target.address.is_some() && target.address == parse_reported(reported))
-        })
+        self.target.as_ref().is_some_and(|target| target.is_named(reported))
     }
 
     /// Whether it is connected to this address.
@@ -209,7 +200,7 @@ impl RemoteEndpoint {
 
     /// The first connection, where no name has to be looked up.
     pub fn start(&mut self, now: Instant, outputs: &mut Vec<Output>) {
-        match self.literal_target() {
+        match Target::literal(&self.address) {
             Some(target) => self.aim(target, now, outputs),
             None => self.resolve(outputs),
         }
@@ -220,33 +211,6 @@ impl RemoteEndpoint {
         if !std::mem::replace(&mut self.is_probing, true) {
             outputs.push(Output::Probe);
         }
-    }
-
-    /// What libzmq can be given without looking anything up.
-    fn literal_target(&self) -> Option<Target> {
-        let ip = match &self.address {
-            Address::Tcp { host: Host::Name(_), .. } => return None,
-            Address::Tcp { host: Host::Ipv4(ip), .. } => IpAddr::V4(*ip),
-            Address::Tcp { host: Host::Ipv6(ip, None), .. } => IpAddr::V6(*ip),
-            Address::Tcp { host: Host::Ipv6(ip, Some(_)), port: Port::Number(port), .. } => {
-                let address = SocketAddr::new(IpAddr::V6(*ip), *port);
-                return Some(Target { text: self.name.as_ref().to_owned(), address: Some(address) });
-            }
-            _ => return Some(Target { text: self.name.as_ref().to_owned(), address: None }),
-        };
-        let Address::Tcp { port: Port::Number(port), .. } = &self.address else {
-            return Some(Target { text: self.name.as_ref().to_owned(), address: None });
-        };
-        Some(self.target(SocketAddr::new(ip, *port)))
-    }
-
-    fn target(&self, address: SocketAddr) -> Target {
-        let source = match &self.address {
-            Address::Tcp { source: Some((host, port)), .. } => format!("{host}:{port};"),
-            _ => String::new(),
-        };
-        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Target { text: format!("tcp://{source}{address}"), address: Some(canonical) }
     }
 
     fn aim(&mut self, target: Target, now: Instant, outputs: &mut Vec<Output>) {
@@ -302,18 +266,13 @@ impl RemoteEndpoint {
             }
             Ok(addresses) => {
                 let usable: Vec<_> = addresses.iter().filter(|address| self.uses_ipv6 || address.is_ipv4()).collect();
-                let place = self.target.as_ref().and_then(|target| {
-                    usable.iter().position(|address| {
-                        target
-                            .address
-                            .is_some_and(|at| at.ip() == address.ip().to_canonical() && at.port() == address.port())
-                    })
-                });
+                let place =
+                    self.target.as_ref().and_then(|target| usable.iter().position(|address| target.is_at(**address)));
                 // While one address does not answer, the next one of the name gets its turn.
                 let next = usable.get(place.map_or(0, |place| (place + 1) % usable.len().max(1)));
                 match next {
                     Some(address) => {
-                        let target = self.target(**address);
+                        let target = Target::at(&self.address, **address);
                         if !self.has_target(&target.text) {
                             self.aim(target, now, outputs);
                         }
@@ -473,7 +432,7 @@ impl RemoteEndpoint {
                 self.give_up_session(outputs);
                 self.schedule(now);
             } else {
-                match self.target.clone().or_else(|| self.literal_target()) {
+                match self.target.clone().or_else(|| Target::literal(&self.address)) {
                     Some(target) => self.aim(target, now, outputs),
                     None => self.resolve(outputs),
                 }
@@ -534,14 +493,4 @@ impl RemoteEndpoint {
             }));
         }
     }
-}
-
-/// The address in an endpoint of libzmq's, a mapped IPv4 address as IPv4 and without a zone.
-fn parse_reported(text: &str) -> Option<SocketAddr> {
-    let rest = text.strip_prefix("tcp://")?;
-    let rest = rest.rsplit_once(';').map_or(rest, |(_, address)| address);
-    let (host, port) = rest.rsplit_once(':')?;
-    let host = host.trim_matches(['[', ']']);
-    let host = host.split_once('%').map_or(host, |(host, _)| host);
-    Some(SocketAddr::new(host.parse::<IpAddr>().ok()?.to_canonical(), port.parse().ok()?))
 }

@@ -11,7 +11,7 @@ use crate::curve::keys::PublicKey;
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, PollItem, poll};
 use crate::transport::counters::{ConnectionCounters, ReceiverCounters};
 use crate::transport::link::command::Commands;
-use crate::transport::link::driver::shown_by;
+use crate::transport::link::handle::shown_by;
 use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
 use crate::transport::socket::listening::Listener;
 use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};

@@ -1,3 +1,5 @@
 //! Receiving for an input.
 
 pub mod event_loop;
+#[cfg(all(test, not(loom)))]
+mod tests;

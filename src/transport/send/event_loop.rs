@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::accounting::{Accounting, Outcome};
 use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
-use crate::transport::link::driver::shown_by;
+use crate::transport::link::handle::shown_by;
 use crate::transport::send::batch::{Batch, Frame};
 use crate::transport::send::subscriptions::{Change, Subscriptions};
 use crate::transport::socket::open::OpenSocket;

@@ -13,7 +13,8 @@ use crate::sys::zmq::{Context, DONTWAIT, Error, Message, POLLIN, PollItem, Socke
 use crate::transport::address::endpoint::{Address, Endpoint, EndpointError, Side};
 use crate::transport::counters::ConnectionCounters;
 use crate::transport::link::command::{Command, Commands};
-use crate::transport::link::driver::{Driver, DriverError, Link, WatchPlan};
+use crate::transport::link::driver::{Driver, DriverError, WatchPlan};
+use crate::transport::link::handle::Link;
 use crate::transport::link::reconnect::{Backoff, Manner};
 use crate::transport::link::{LinkEvent, LinkOwner, Place, Timing};
 
