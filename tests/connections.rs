@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rsyslog_zmq::sys::zmq::{event, kind, option};
+use rsyslog_zmq::sys::zmq::{DONTWAIT, event, kind, option};
 use support::daemon::read;
 use support::{Certificates, Config, Daemon, Peer, Record, raw_zmtp, wait_until};
 
@@ -364,6 +364,54 @@ fn assert_strangers_cost_nothing_while_held_up(attempts: usize, at_least: Durati
     );
     assert!(after < before + (16 << 10), "{before} KiB before, {after} KiB after {attempts} attempts");
     assert_eq!(honest.event_within(Duration::ZERO, event::DISCONNECTED), None, "the other key was cut off");
+    daemon.stop();
+}
+
+#[test]
+fn a_subscriber_that_repeats_itself_does_not_stop_the_publisher() {
+    let mut daemon = Config::new(
+        r#"{feed}
+        {stats}
+        module(load="omczmq")
+        action(name="out" type="omczmq" socktype="PUB" endpoints="@tcp://127.0.0.1:*" template="text" queue.type="LinkedList"
+               listenportfilename="{dir}/out.port")"#,
+    )
+    .start();
+    let endpoint = daemon.tcp("out");
+    let subscriber = Peer::new(kind::SUB);
+    subscriber.subscribe("");
+    subscriber.connect_now(&endpoint);
+    let mut feeder = daemon.feeder();
+    subscriber.await_subscription(&mut feeder, Record::number(support::feed::PROBE));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_over);
+    let repeating = std::thread::spawn(move || {
+        let peer = Peer::new(kind::XSUB);
+        peer.connect_now(&endpoint);
+        let mut count = 0_u64;
+        while !seen.load(Ordering::SeqCst) {
+            if peer.socket.send_bytes(b"\x01again", DONTWAIT).is_ok() {
+                count += 1;
+            }
+        }
+        count
+    });
+    let mut slowest = Duration::ZERO;
+    let begin = Instant::now();
+    let mut number = 0;
+    while begin.elapsed() < Duration::from_secs(4) {
+        let fed = Instant::now();
+        feeder.record(&Record::number(number));
+        feeder.flush();
+        assert_arrive(&subscriber, number..number + 1);
+        slowest = slowest.max(fed.elapsed());
+        number += 1;
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let repeated = repeating.join().unwrap();
+    println!("{repeated} subscriptions; the slowest of {number} records took {slowest:?}");
+    assert!(repeated > 10_000, "{repeated} subscriptions are no flood");
+    assert!(slowest < Duration::from_secs(2), "a record took {slowest:?}");
     daemon.stop();
 }
 
