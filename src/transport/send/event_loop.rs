@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::accounting::{Accounting, Outcome};
+use super::handover::Reached;
 use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
 use crate::transport::link::driver::shown_by;
@@ -59,26 +60,7 @@ pub(super) struct EventLoop {
     accounting: Accounting,
 }
 
-/// What the thread does next.
-pub(super) enum Next {
-    /// There is something to do now.
-    Turn,
-    /// Nothing until one of these.
-    Sleep(Sleep),
-}
-
-/// How far a batch came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    /// All of it is dealt with.
-    End,
-    /// libzmq has no room for the next frame.
-    Full,
-    /// The deadline passed.
-    Deadline,
-}
-
-/// See [`EventLoop::prepare_sleep`].
+/// What ends a sleep of the thread, besides a wake.
 pub(super) struct Sleep {
     descriptor: Option<RawFd>,
     longest: Option<Duration>,
@@ -245,35 +227,26 @@ impl EventLoop {
         true
     }
 
-    /// Whether a batch can be sent without the thread having something to see to first.
-    pub(super) fn is_unhindered<E: SenderEvents>(&mut self, sender: &Sender<E>, open: Option<&OpenSocket>) -> bool {
-        let feed = &sender.feed;
-        if open.is_none() || self.lossy_since.is_some() || feed.commands.has_some() {
-            return false;
-        }
-        if self.read_subscriptions(sender, open) {
-            // Having looked has taken away what would have woken the thread.
-            feed.commands.wake();
-            return false;
-        }
-        true
+    /// Whether full subscribers lose messages at the moment.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.lossy_since.is_some()
     }
 
-    /// What to wait for until there is something to do.
+    /// What to wait for until there is something to do; `None` where there is something now.
     ///
     /// The socket's own descriptor is polled, not the socket, because others may use it meanwhile. Such a descriptor tells only
     /// of what comes after the last look at the socket's events (zmq_getsockopt(3), `ZMQ_FD`), so that look is taken here, and
     /// a worker that sends meanwhile sees for itself what its calls have taken in.
-    pub(super) fn prepare_sleep(&self, open: Option<&OpenSocket>) -> Next {
+    pub(super) fn prepare_sleep(&self, open: Option<&OpenSocket>) -> Option<Sleep> {
         // DEALER and CLIENT could be sent answers: nobody reads them, so they must not keep us awake.
         let wanted = if self.has_subscriptions { POLLIN } else { 0 };
         if open.is_some_and(|open| has_events(&open.socket, wanted)) {
-            return Next::Turn;
+            return None;
         }
         let due = [self.retry_at, self.judge_at].into_iter().flatten().min();
         let longest = due.map(|at| at.saturating_duration_since(Instant::now()));
         let descriptor = open.and_then(|open| open.socket.get_int(option::FD).ok());
-        Next::Sleep(Sleep { descriptor, longest })
+        Some(Sleep { descriptor, longest })
     }
 
     /// Sends a batch from where it was left. Without `may_wait` as far as libzmq takes it at once.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a queue's limits count.
 pub trait Weighed {
@@ -243,14 +243,6 @@ impl<T: Weighed> SendQueue<T> {
     pub fn depth(&self) -> usize {
         self.lock().messages
     }
-}
-
-/// The primitives, or loom's model of them (`RUSTFLAGS="--cfg loom" cargo test --lib queue`).
-mod sync {
-    #[cfg(loom)]
-    pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};
-    #[cfg(not(loom))]
-    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
 #[cfg(all(test, loom))]

@@ -106,17 +106,17 @@ fn what_is_sent_in_the_threads_place_is_with_libzmq_at_once() {
     // The first one waits for the peer and for the thread to have its socket.
     offer(&pair.feed, record(0, 0));
     assert_eq!(receive(&pair.pull), (0, 0));
-    let inline = pair.feed.inline.get().unwrap().upgrade().unwrap();
+    let in_place = pair.feed.in_place.get().unwrap().upgrade().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut batch = record(0, 1);
-    while let Err(back) = inline.send_now(batch) {
+    while let Err(back) = in_place.send_in_place(&pair.feed, batch) {
         assert!(Instant::now() < deadline, "the thread never sleeps");
         std::thread::yield_now();
         batch = back;
     }
     assert_eq!((pair.feed.counters.accepted.get(), pair.feed.counters.sent.get()), (2, 2));
     assert_eq!(receive(&pair.pull), (0, 1));
-    drop(inline);
+    drop(in_place);
     pair.feed.close(Instant::now() + Duration::from_secs(20));
     pair.thread.join().unwrap();
 }
