@@ -1,10 +1,11 @@
 //! The parameters that both modules have, and how their values become endpoints, options and security.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use crate::curve::security::{SecurityError, SecuritySettings};
+use crate::curve::security::SecuritySettings;
 use crate::host::module::Refused;
-use crate::host::parameters::{Kind, Parameter, Scope, Values};
+use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::host::statistics::sanitised;
 use crate::sys::accounts;
 use crate::transport::address::endpoint::{Endpoint, Side};
@@ -155,11 +156,15 @@ pub fn security(values: &Values) -> SecuritySettings {
 }
 
 /// What is written on `module()`: checked against itself only where it is complete, because a socket may add the rest.
-pub fn check_module_security(settings: &SecuritySettings) -> Result<(), SecurityError> {
-    match settings.authtype {
-        Some(_) => settings.check(),
-        None => Ok(()),
+pub fn module_security(list: &ParameterList) -> Result<SecuritySettings, Refused> {
+    let refused = |error: &dyn Display| format!("module: {error}");
+    let values =
+        list.read(&MODULE_SCOPE).map_err(|errors| Refused(errors.iter().map(|error| refused(error)).collect()))?;
+    let settings = security(&values);
+    if settings.authtype.is_some() {
+        settings.check().map_err(|error| Refused(vec![refused(&error)]))?;
     }
+    Ok(settings)
 }
 
 /// The parameters a socket has whatever module it belongs to.

@@ -14,7 +14,7 @@
 use std::sync::PoisonError;
 
 use super::queue::{Popped, PushError, SendQueue, Weighed};
-use super::sync::{TriedMutex, TriedMutexGuard};
+use super::sync::{Mutex, MutexGuard};
 
 /// How far a batch came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +78,14 @@ pub(super) trait SendInPlace<C: Channel>: Send + Sync {
 }
 
 /// The transmitter under its lock; empty once the thread has ended.
-pub(super) struct Handover<T>(TriedMutex<Option<T>>);
+pub(super) struct Handover<T>(Mutex<Option<T>>);
 
 impl<T: Transmitter> Handover<T> {
     pub(super) fn new(transmitter: T) -> Self {
-        Self(TriedMutex::new(Some(transmitter)))
+        Self(Mutex::new(Some(transmitter)))
     }
 
-    fn lock(&self) -> TriedMutexGuard<'_, Option<T>> {
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -29,8 +29,8 @@ use crate::transport::link::command::Commands;
 use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
 use crate::transport::send::batch::Batch;
 use crate::transport::send::queue::{Popped, PushError, SendQueue};
-use crate::transport::socket::listening::Listener;
-use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};
+use crate::transport::socket::open::OpenError;
+use crate::transport::socket::reopening::ReopeningSocket;
 use handover::{Handover, SendInPlace};
 use transmitter::SocketTransmitter;
 
@@ -186,19 +186,13 @@ impl LinkOwner for Feed {
 const SLICE: Duration = Duration::from_millis(100);
 /// How long what libzmq has may take to leave a socket that is opened anew with other keys.
 const REOPEN_LINGER: Duration = Duration::from_secs(1);
-/// How often failed listeners, or the whole socket, are tried again.
-const RETRY: Duration = Duration::from_secs(5);
 /// A stuck publisher becomes patient again after this long without a full subscriber.
 const PROBATION: Duration = Duration::from_secs(1);
 
 /// Everything an action's thread needs.
 pub struct Sender<E> {
-    /// The context of the module and the driver.
-    pub surroundings: Surroundings,
-    /// How to open the socket.
-    pub plan: SocketPlan,
-    /// What is bound already.
-    pub listeners: Vec<Option<Listener>>,
+    /// Its socket.
+    pub socket: ReopeningSocket,
     /// How to behave.
     pub settings: SenderSettings,
     /// What is shared.
@@ -214,7 +208,7 @@ impl<E: SenderEvents> Sender<E> {
         E: 'static,
     {
         let feed = Arc::clone(&self.feed);
-        feed.needs_peer.store(!self.plan.socket_type.is_publisher(), Ordering::Relaxed);
+        feed.needs_peer.store(!self.socket.socket_type().is_publisher(), Ordering::Relaxed);
         let handover = Arc::new(Handover::new(SocketTransmitter::new(self)));
         let in_place: Arc<dyn SendInPlace<Feed>> = Arc::clone(&handover) as _;
         // Only one sender ever runs for a feed.
@@ -224,9 +218,9 @@ impl<E: SenderEvents> Sender<E> {
     }
 
     /// What is left when the loop ends is undelivered; what libzmq has gets the rest of the deadline.
-    fn finish(&self, open: Option<OpenSocket>, in_hand: usize) {
+    fn finish(self, in_hand: usize) {
         self.give_up(in_hand);
-        let Some(open) = open else { return };
+        let Some(open) = self.socket.open() else { return };
         let left = self.feed.deadline().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         let linger = self.settings.linger.unwrap_or(left).min(left);
         let _ = open.socket.set_int(option::LINGER, i32::try_from(linger.as_millis()).unwrap_or(0));

@@ -6,20 +6,17 @@ use super::queue::SendQueue;
 use super::{Feed, Sender, SenderEvents};
 use crate::sys::zmq::poll;
 use crate::transport::send::batch::Batch;
-use crate::transport::socket::open::OpenSocket;
 
 /// A libzmq socket may change threads with a full memory barrier between them (zmq_socket(3)): the lock is one.
 pub(super) struct SocketTransmitter<E> {
     sender: Sender<E>,
-    /// `None`: it cannot be opened at the moment.
-    open: Option<OpenSocket>,
     event_loop: EventLoop,
 }
 
 impl<E: SenderEvents> SocketTransmitter<E> {
     pub(super) fn new(sender: Sender<E>) -> Self {
-        let event_loop = EventLoop::new(sender.plan.socket_type);
-        Self { sender, open: None, event_loop }
+        let event_loop = EventLoop::new(sender.socket.socket_type());
+        Self { sender, event_loop }
     }
 }
 
@@ -30,27 +27,27 @@ impl<E: SenderEvents> Transmitter for SocketTransmitter<E> {
     const MOST_IN_PLACE: usize = 32;
 
     fn turn(&mut self) {
-        self.event_loop.turn(&mut self.sender, &mut self.open);
+        self.event_loop.turn(&mut self.sender);
     }
 
     fn is_open(&self) -> bool {
-        self.open.is_some()
+        self.sender.socket.open().is_some()
     }
 
     fn is_unhindered(&self) -> bool {
-        self.open.is_some() && !self.event_loop.is_lossy() && !self.sender.feed.commands.has_some()
+        self.sender.socket.open().is_some() && !self.event_loop.is_lossy() && !self.sender.feed.commands.has_some()
     }
 
     fn take_in(&mut self) -> bool {
-        self.event_loop.read_subscriptions(&self.sender, self.open.as_ref())
+        self.event_loop.read_subscriptions(&self.sender)
     }
 
     fn send(&mut self, batch: &mut Batch, may_wait: bool) -> Reached {
-        self.event_loop.send_batch(&mut self.sender, &mut self.open, batch, may_wait)
+        self.event_loop.send_batch(&mut self.sender, batch, may_wait)
     }
 
     fn prepare_sleep(&self) -> Option<Sleep> {
-        self.event_loop.prepare_sleep(self.open.as_ref())
+        self.event_loop.prepare_sleep(&self.sender.socket)
     }
 
     fn sleep(feed: &Feed, sleep: Sleep) {
@@ -59,7 +56,7 @@ impl<E: SenderEvents> Transmitter for SocketTransmitter<E> {
     }
 
     fn finish(self, unsent: Option<Batch>) {
-        self.sender.finish(self.open, unsent.map_or(0, |batch| batch.left));
+        self.sender.finish(unsent.map_or(0, |batch| batch.left));
     }
 }
 
