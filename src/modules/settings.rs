@@ -278,13 +278,13 @@ const LISTENER_HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long it waits for an answer. libzmq 4.3.4 never closes some connections whose peer broke the protocol and went away
 /// (stream_engine_base.cpp `in_event_internal` takes a stale EAGAIN for a full pipe): only heartbeats give their descriptors
 /// back. It is long because a peer that is merely stopped, or an input that a full queue holds up, answers nothing either.
-const LISTENER_PATIENCE: Duration = Duration::from_secs(300);
+const LISTENER_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn options(values: &Values, written_interval: Option<Duration>, listens: bool) -> SocketOptions {
     let is_default = listens && values.number("heartbeativl").is_none();
     let heartbeat_interval = if is_default { Some(LISTENER_HEARTBEAT) } else { written_interval };
     let heartbeat = |name| match heartbeat_interval {
-        Some(_) if is_default => Some(LISTENER_PATIENCE),
+        Some(_) if is_default => Some(LISTENER_HEARTBEAT_TIMEOUT),
         Some(interval) => Some(duration(values, name).unwrap_or(interval)),
         None => None,
     };

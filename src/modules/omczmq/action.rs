@@ -71,8 +71,8 @@ impl Action {
         self.clock.deadline(self.settings.close_timeout)
     }
 
-    /// A publisher that works is waited for: its sender deals with whoever is stuck.
-    pub(super) fn is_patient(&self) -> bool {
+    /// A publisher that works is waited for: its sender deals with stuck subscribers.
+    pub(super) fn waits_for_subscribers(&self) -> bool {
         self.settings.socket.socket_type.is_publisher() && self.feed.queue.is_admitting()
     }
 

@@ -248,12 +248,12 @@ impl EventLoop {
         if self.lossy_since.is_none() && socket.send(&mut frame.message, flags | DONTWAIT).is_ok() {
             return Outcome::Sent;
         }
-        self.send_patiently(sender, frame, flags, may_wait)
+        self.send_or_wait(sender, frame, flags, may_wait)
     }
 
     /// Sends a frame that did not go out at once.
     #[cold]
-    fn send_patiently<E: SenderEvents>(
+    fn send_or_wait<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
         frame: &mut Frame,
@@ -326,7 +326,7 @@ impl EventLoop {
         false
     }
 
-    /// Sends to whoever has room. Those who have none lose this one.
+    /// Sends to the peers that have room. Those that have none lose this one.
     fn send_lossy(&mut self, open: &OpenSocket, frame: &mut Frame, flags: i32) -> Outcome {
         if !self.is_publisher || open.socket.set_int(option::XPUB_NODROP, 0).is_err() {
             return Outcome::Dropped;
@@ -350,12 +350,12 @@ impl EventLoop {
     fn end_probation<E: SenderEvents>(&mut self, sender: &Sender<E>) {
         if self.lossy_since.is_some_and(|since| since.elapsed() >= PROBATION) {
             self.lossy_since = None;
-            sender.events.tell(SenderEvent::Patient);
+            sender.events.tell(SenderEvent::SubscribersRecovered);
         }
     }
 }
 
-/// A peer that was cut off and has come back gets no patience.
+/// A peer that was cut off and has come back is cut off at once.
 fn cut_off_relapsed<E: SenderEvents>(sender: &Sender<E>, open: &OpenSocket) {
     for address in open.link.cut_off_relapsed() {
         sender.events.tell(SenderEvent::Relapsed { address: address.to_string() });

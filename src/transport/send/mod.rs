@@ -1,6 +1,6 @@
 //! The thread that delivers an action's batches.
 //!
-//! It takes them from the queue and hands them to libzmq, keeps book of its subscribers, and at the end delivers what is
+//! It takes them from the queue and hands them to libzmq, keeps count of its subscribers, and at the end delivers what is
 //! left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's and the waker's descriptors; while a
 //! subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon as there is room (XPUB
 //! always polls as writable).
@@ -78,7 +78,7 @@ pub enum SenderEvent<'a> {
     /// A subscriber is stuck but cannot be told from the others: full ones lose messages until it recovers.
     Lossy,
     /// The stuck subscriber has recovered.
-    Patient,
+    SubscribersRecovered,
     /// libzmq refused a message for good.
     SendFailed(crate::sys::zmq::Error),
     /// The deadline passed with this many log messages undelivered.
@@ -186,7 +186,7 @@ impl LinkOwner for Feed {
 const SLICE: Duration = Duration::from_millis(100);
 /// How long what libzmq has may take to leave a socket that is opened anew with other keys.
 const REOPEN_LINGER: Duration = Duration::from_secs(1);
-/// A stuck publisher becomes patient again after this long without a full subscriber.
+/// A publisher waits for full subscribers again after this long without one.
 const PROBATION: Duration = Duration::from_secs(1);
 
 /// Everything an action's thread needs.
