@@ -40,6 +40,8 @@ struct Descriptors {
     is_socket_readable: bool,
     /// What has arrived on the socket.
     arrived: u8,
+    /// Commands that nobody has taken.
+    commands: u8,
 }
 
 struct Shared {
@@ -56,6 +58,12 @@ impl Shared {
         descriptors.arrived += 1;
         descriptors.is_socket_readable = true;
         self.changed.notify_all();
+    }
+
+    /// Gives a command, as `Commands::give` does: first the command, then the wake.
+    fn command(&self) {
+        self.descriptors.lock().unwrap().commands += 1;
+        self.wake();
     }
 
     fn close(&self) {
@@ -105,9 +113,10 @@ impl Reachings {
 struct ModelSocket {
     shared: Arc<Shared>,
     room: u8,
-    /// The frames and the arrivals of the whole model; the queue is closed after them.
-    expected: (usize, u8),
+    /// The frames, the arrivals and the commands of the whole model; the queue is closed after them.
+    expected: (usize, u8, u8),
     taken_in: u8,
+    obeyed: u8,
     sent: Vec<SentFrame>,
     is_finished: Arc<Mutex<Option<(Vec<SentFrame>, u8)>>>,
     reachings: &'static Reachings,
@@ -115,7 +124,7 @@ struct ModelSocket {
 
 impl ModelSocket {
     fn close_when_all_is_done(&self) {
-        if (self.sent.len(), self.taken_in) == self.expected {
+        if (self.sent.len(), self.taken_in, self.obeyed) == self.expected {
             self.shared.close();
         }
     }
@@ -131,7 +140,11 @@ impl Transmitter for ModelSocket {
     const MOST_IN_PLACE: usize = 1;
 
     fn turn(&mut self) {
-        self.take_in();
+        let commands = std::mem::take(&mut self.shared.descriptors.lock().unwrap().commands);
+        self.obeyed += commands;
+        if !self.take_in() && commands > 0 {
+            self.close_when_all_is_done();
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -139,7 +152,7 @@ impl Transmitter for ModelSocket {
     }
 
     fn is_unhindered(&self) -> bool {
-        true
+        self.shared.descriptors.lock().unwrap().commands == 0
     }
 
     /// One arrival in each call.
@@ -203,6 +216,7 @@ struct Plan {
     /// The batches of each worker.
     workers: &'static [u8],
     arrivals: u8,
+    commands: u8,
     room: u8,
     is_admitting: bool,
     /// Whether somebody closes the queue at any time.
@@ -233,8 +247,9 @@ fn execute(plan: Plan, reachings: &'static Reachings) {
     let handover = Arc::new(Handover::new(ModelSocket {
         shared: Arc::clone(&shared),
         room: plan.room,
-        expected: (usize::from(batches * FRAMES), plan.arrivals),
+        expected: (usize::from(batches * FRAMES), plan.arrivals, plan.commands),
         taken_in: 0,
+        obeyed: 0,
         sent: Vec::new(),
         is_finished: Arc::clone(&is_finished),
         reachings,
@@ -249,10 +264,11 @@ fn execute(plan: Plan, reachings: &'static Reachings) {
             })
         })
         .collect();
-    let other = (plan.arrivals > 0 || plan.is_closed_early).then(|| {
+    let other = (plan.arrivals + plan.commands > 0 || plan.is_closed_early).then(|| {
         let shared = Arc::clone(&shared);
         thread::spawn(move || {
             (0..plan.arrivals).for_each(|_| shared.arrive());
+            (0..plan.commands).for_each(|_| shared.command());
             if plan.is_closed_early {
                 shared.close();
             }
@@ -283,46 +299,104 @@ fn execute(plan: Plan, reachings: &'static Reachings) {
 
 #[test]
 fn what_two_workers_offer_is_sent_once_and_the_thread_does_not_sleep_over_it() {
-    let plan =
-        Plan { workers: &[1, 1], arrivals: 0, room: 4, is_admitting: true, is_closed_early: false, preemptions: 3 };
+    let plan = Plan {
+        workers: &[1, 1],
+        arrivals: 0,
+        commands: 0,
+        room: 4,
+        is_admitting: true,
+        is_closed_early: false,
+        preemptions: 3,
+    };
     let [in_place, left, by_the_thread] = check(plan);
     assert!(in_place > 0 && left == 0 && by_the_thread > 0, "{in_place} {left} {by_the_thread}");
 }
 
 #[test]
 fn what_does_not_fit_is_left_to_the_thread_and_stays_before_all_others() {
-    let plan =
-        Plan { workers: &[1, 1], arrivals: 0, room: 1, is_admitting: true, is_closed_early: false, preemptions: 3 };
+    let plan = Plan {
+        workers: &[1, 1],
+        arrivals: 0,
+        commands: 0,
+        room: 1,
+        is_admitting: true,
+        is_closed_early: false,
+        preemptions: 3,
+    };
     let [in_place, left, by_the_thread] = check(plan);
     assert!(in_place > 0 && left > 0 && by_the_thread > 0, "{in_place} {left} {by_the_thread}");
 }
 
 #[test]
 fn each_workers_batches_stay_in_order() {
-    let plan =
-        Plan { workers: &[2, 2], arrivals: 0, room: 1, is_admitting: true, is_closed_early: false, preemptions: 2 };
+    let plan = Plan {
+        workers: &[2, 2],
+        arrivals: 0,
+        commands: 0,
+        room: 1,
+        is_admitting: true,
+        is_closed_early: false,
+        preemptions: 2,
+    };
     let [in_place, left, by_the_thread] = check(plan);
     assert!(in_place > 0 && left > 0 && by_the_thread > 0, "{in_place} {left} {by_the_thread}");
 }
 
 #[test]
 fn what_arrives_while_a_worker_looks_at_the_socket_is_taken_in() {
-    let plan = Plan { workers: &[1], arrivals: 2, room: 4, is_admitting: true, is_closed_early: false, preemptions: 2 };
+    let plan = Plan {
+        workers: &[1],
+        arrivals: 2,
+        commands: 0,
+        room: 4,
+        is_admitting: true,
+        is_closed_early: false,
+        preemptions: 2,
+    };
     let [in_place, ..] = check(plan);
     assert!(in_place > 0);
 }
 
 #[test]
 fn what_arrives_is_taken_in_although_nothing_is_accepted() {
-    let plan =
-        Plan { workers: &[1], arrivals: 2, room: 4, is_admitting: false, is_closed_early: false, preemptions: 2 };
+    let plan = Plan {
+        workers: &[1],
+        arrivals: 2,
+        commands: 0,
+        room: 4,
+        is_admitting: false,
+        is_closed_early: false,
+        preemptions: 2,
+    };
     assert_eq!(check(plan), [0, 0, 0]);
 }
 
 #[test]
+fn a_command_is_obeyed_whatever_the_workers_do() {
+    let plan = Plan {
+        workers: &[1],
+        arrivals: 0,
+        commands: 2,
+        room: 1,
+        is_admitting: true,
+        is_closed_early: false,
+        preemptions: 3,
+    };
+    let [in_place, left, by_the_thread] = check(plan);
+    assert!(in_place > 0 && left > 0 && by_the_thread > 0, "{in_place} {left} {by_the_thread}");
+}
+
+#[test]
 fn a_close_at_any_time_sends_what_was_accepted_and_ends_the_thread() {
-    let plan =
-        Plan { workers: &[1, 1], arrivals: 0, room: 1, is_admitting: true, is_closed_early: true, preemptions: 2 };
+    let plan = Plan {
+        workers: &[1, 1],
+        arrivals: 0,
+        commands: 0,
+        room: 1,
+        is_admitting: true,
+        is_closed_early: true,
+        preemptions: 2,
+    };
     let [in_place, left, by_the_thread] = check(plan);
     assert!(in_place > 0 && left > 0 && by_the_thread > 0, "{in_place} {left} {by_the_thread}");
 }
