@@ -84,7 +84,7 @@ impl Scene {
         self.daemon.stop();
     }
 
-    /// Both sides see that their mechanisms differ; whoever is second sees only that the other one has gone.
+    /// Both sides see that their mechanisms differ; the second one sees only that the other one has gone.
     fn await_mismatch(&self) {
         let count =
             |counter| statistics::last(&support::daemon::read(&self.daemon.file("stats")), "imczmq(in)", counter);

@@ -165,7 +165,7 @@ pub fn measure(group: &Group, options: &Options, installation: &Installation) ->
         }
     }
     for round in 0..options.pairs {
-        // Whoever comes first in one round comes last in another.
+        // What comes first in one round comes last in another.
         let count = rows.len();
         let mut refused = Vec::new();
         for turn in 0..count {

@@ -18,7 +18,7 @@ pub const PRIMER: u64 = 9_000_000_000;
 /// RFC 3164, so that rsyslogd parses what the field sends.
 const HEADER: &[u8] = b"<13>Jan  2 03:04:05 web1 bench: ";
 
-/// How long rsyslogd may hold up whoever feeds it before the measurement is given up.
+/// How long rsyslogd may hold up the feeder before the measurement is given up.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// One message of `size` bytes, with number 0.

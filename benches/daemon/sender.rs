@@ -14,6 +14,7 @@ use rsyslog_zmq::transport::send::{Feed, OnFull, Sender, SenderEvent, SenderEven
 use rsyslog_zmq::transport::socket::listening::SocketFile;
 use rsyslog_zmq::transport::socket::open::{SocketPlan, Surroundings};
 use rsyslog_zmq::transport::socket::options::SocketOptions;
+use rsyslog_zmq::transport::socket::reopening::ReopeningSocket;
 use rsyslog_zmq::transport::socket::socket_type::SocketType;
 
 use crate::failure::{Failure, Result};
@@ -139,21 +140,21 @@ fn with_sender(setup: Setup, sink: &Sink, keys: Option<&Keys>, messages: u64, de
     let feed = Arc::new(Feed::new(SendQueue::new(Limits { messages: 10_000, bytes: 64 << 20 }), Box::new(|_| {})));
     feed.commands.open()?;
     let other = |text: String| Failure::Other(text);
+    let surroundings = Surroundings {
+        driver: Arc::new(Driver::start().map_err(|error| Failure::Other(error.to_string()))?),
+        context: Context::new()?,
+    };
+    let plan = SocketPlan {
+        socket_type: SocketType::Push,
+        endpoints: Endpoint::parse_list(&sink.endpoint).map_err(|error| other(error.to_string()))?,
+        options: SocketOptions::default(),
+        security: Arc::new(keys.map_or(Ok(Security::None), Keys::client_security)?),
+        zap_domain: "bench".to_owned(),
+        socket_file: SocketFile::default(),
+        topics: Vec::new(),
+    };
     let sender = Sender {
-        surroundings: Surroundings {
-            driver: Arc::new(Driver::start().map_err(|error| Failure::Other(error.to_string()))?),
-            context: Context::new()?,
-        },
-        plan: SocketPlan {
-            socket_type: SocketType::Push,
-            endpoints: Endpoint::parse_list(&sink.endpoint).map_err(|error| other(error.to_string()))?,
-            options: SocketOptions::default(),
-            security: Arc::new(keys.map_or(Ok(Security::None), Keys::client_security)?),
-            zap_domain: "bench".to_owned(),
-            socket_file: SocketFile::default(),
-            topics: Vec::new(),
-        },
-        listeners: vec![None],
+        socket: ReopeningSocket::new(surroundings, plan, vec![None], Arc::clone(&feed) as _),
         settings: SenderSettings { send_timeout: None, on_full: OnFull::Wait, linger: Some(Duration::ZERO) },
         feed: Arc::clone(&feed),
         events: Deaf,

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rsyslog_zmq::curve::zap::{Reply, Status, decode_metadata, decode_request, encode_metadata};
+use rsyslog_zmq::curve::zap::{Reply, StatusCode, decode_metadata, decode_request, encode_metadata};
 
 fn split(mut input: &[u8]) -> Vec<&[u8]> {
     let mut frames = Vec::new();
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Some(id) = request_id {
         assert_eq!(frames[2], id);
-        let refusal = Reply::refusal(id, Status::Success, "");
+        let refusal = Reply::refusal(id, StatusCode::Success, "");
         assert_eq!((refusal.frames()[2], refusal.frames()[3]), (frames[2], &b"500"[..]));
     }
     if let Ok(properties) = decode_metadata(input) {

@@ -29,7 +29,7 @@ pub struct ClientKeys {
 }
 
 impl ClientKeys {
-    /// Whether the files said the same both times; keys made for this run are as good as each other.
+    /// Whether the files had the same content both times; keys made for this run are as good as each other.
     pub fn are_like(&self, other: &Self) -> bool {
         match (&*self.security, &*other.security) {
             (Security::None, Security::None) => true,

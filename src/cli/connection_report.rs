@@ -1,4 +1,4 @@
-//! Connections in words, for standard error.
+//! Lines about connections, for standard error.
 #![forbid(unsafe_code)]
 
 use crate::cli::client_keys::KeyOrigin;

@@ -1,4 +1,4 @@
-//! Man pages and completions, made from the same table as `--help`. Hidden: it is for whoever packages the program.
+//! Man pages and completions, made from the same table as `--help`. Hidden: it is for packagers.
 #![forbid(unsafe_code)]
 
 use std::fs;

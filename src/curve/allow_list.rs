@@ -6,8 +6,8 @@
 //! about it differs: its device, inode, size, mtime or ctime. What cannot be read admits nobody. One thread at a time uses
 //! an [`AllowList`]; the authenticator's does.
 //!
-//! Only what a look has seen revokes a key: while this process is out of descriptors or memory nobody is admitted, but whoever
-//! is connected already stays.
+//! Only what a look has seen revokes a key: while this process is out of descriptors or memory nobody is admitted, but the
+//! connections that exist stay.
 
 use crate::curve::keys::PublicKey;
 use std::collections::{BTreeMap, HashMap};
@@ -33,7 +33,7 @@ use tree::Unreadable;
 /// How often the directory is looked at where no handshake asks for it.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// So many removed keys are remembered by name, for the words of later denials.
+/// So many removed keys are remembered by name, for the texts of later denials.
 const FORMER_KEYS: usize = 1024;
 
 /// The rule for one ZAP domain.

@@ -45,7 +45,7 @@ pub enum CertificateError {
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// PATH_secret is there and cannot be read. PATH is not tried then: it has no secret to offer.
@@ -53,7 +53,7 @@ pub enum CertificateError {
     SecretUnreadable {
         /// PATH_secret.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// No ZPL, or too long.
@@ -148,7 +148,7 @@ pub enum CertificateError {
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }

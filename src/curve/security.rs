@@ -114,7 +114,7 @@ pub enum SecurityError {
     AllowList {
         /// The directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// libzmq was built without it.
@@ -132,7 +132,7 @@ pub enum SecurityError {
     /// libzmq refused an option.
     #[error("libzmq does not take the socket's {name}: {source}")]
     Option {
-        /// Which option, in words.
+        /// What the option is.
         name: &'static str,
         /// Its error.
         source: zmq::Error,
@@ -190,7 +190,7 @@ enum Plan<'a> {
 }
 
 impl SecuritySettings {
-    /// What a socket uses: its own words first, the module's for the rest. A socket that writes its own authtype takes
+    /// What a socket uses: its own parameters first, the module's for the rest. A socket that writes its own authtype takes
     /// nothing from the module.
     #[must_use]
     pub fn inherit(own: &Self, module_defaults: &Self) -> Self {

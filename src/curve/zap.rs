@@ -160,7 +160,7 @@ fn decode_credentials<F: AsRef<[u8]>>(mechanism: String, frames: &[F]) -> Result
 
 /// The answers that RFC 27 knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum StatusCode {
     /// 200.
     Success,
     /// 300: the peer may try again.
@@ -171,7 +171,7 @@ pub enum Status {
     InternalError,
 }
 
-impl Status {
+impl StatusCode {
     /// The three digits.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -190,12 +190,12 @@ pub struct Reply {
     /// The request's.
     pub request_id: Vec<u8>,
     /// Admitted or not.
-    pub status: Status,
+    pub status: StatusCode,
     /// For people; libzmq does not look at it.
     pub text: String,
-    /// Becomes the `User-Id` of the peer's messages. Only with [`Status::Success`].
+    /// Becomes the `User-Id` of the peer's messages. Only with [`StatusCode::Success`].
     pub user_id: String,
-    /// Encoded ([`encode_metadata`]) properties of the peer's messages. Only with [`Status::Success`].
+    /// Encoded ([`encode_metadata`]) properties of the peer's messages. Only with [`StatusCode::Success`].
     pub metadata: Vec<u8>,
 }
 
@@ -203,13 +203,13 @@ impl Reply {
     /// Admits the peer.
     #[must_use]
     pub fn success(request_id: Vec<u8>, user_id: String, metadata: Vec<u8>) -> Self {
-        Self { request_id, status: Status::Success, text: "OK".to_owned(), user_id, metadata }
+        Self { request_id, status: StatusCode::Success, text: "OK".to_owned(), user_id, metadata }
     }
 
-    /// Refuses the peer; [`Status::Success`] is taken for an internal error.
+    /// Refuses the peer; [`StatusCode::Success`] is taken for an internal error.
     #[must_use]
-    pub fn refusal(request_id: Vec<u8>, status: Status, text: &str) -> Self {
-        let status = if status == Status::Success { Status::InternalError } else { status };
+    pub fn refusal(request_id: Vec<u8>, status: StatusCode, text: &str) -> Self {
+        let status = if status == StatusCode::Success { StatusCode::InternalError } else { status };
         Self { request_id, status, text: text.to_owned(), user_id: String::new(), metadata: Vec::new() }
     }
 

@@ -61,7 +61,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// What its value may be.
     pub kind: Kind,
-    /// The default in words, for the tables; empty where there is none.
+    /// The default as text, for the tables; empty where there is none.
     pub default: &'static str,
     /// The unit, for the tables and the error texts; empty where there is none.
     pub unit: &'static str,
@@ -111,7 +111,7 @@ pub enum ParameterError {
         /// The parameter that is probably meant.
         meant: &'static str,
     },
-    /// The host refused the list and has said why.
+    /// The host refused the list and has logged why.
     #[error("the parameters of this {scope} cannot be used")]
     Host {
         /// `module`, `input` or `action`.

@@ -75,14 +75,14 @@ impl Admissions {
     }
 }
 
-/// The same refusal is said once a minute, and no more than so many different ones; every one is counted.
+/// The same refusal is logged once a minute, and no more than so many different ones; every one is counted.
 #[derive(Debug, Default)]
 struct Denials {
-    said: HashMap<String, (Instant, u64)>,
+    written: HashMap<String, (Instant, u64)>,
     /// When the present minute began, lines written in it, and refusals that were not.
     minute: Option<Instant>,
     lines: u32,
-    unsaid: u64,
+    unwritten: u64,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -94,9 +94,9 @@ impl Denials {
         if self.minute.is_none_or(|since| now.duration_since(since) >= MINUTE) {
             self.minute = Some(now);
             self.lines = 0;
-            self.said.retain(|_, (since, repeats)| now.duration_since(*since) < MINUTE || *repeats > 0);
+            self.written.retain(|_, (since, repeats)| now.duration_since(*since) < MINUTE || *repeats > 0);
         }
-        let repeated = match self.said.get_mut(text) {
+        let repeated = match self.written.get_mut(text) {
             Some((since, repeats)) if now.duration_since(*since) < MINUTE => {
                 *repeats += 1;
                 return None;
@@ -108,21 +108,21 @@ impl Denials {
             None => 0,
         };
         if self.lines >= MOST_LINES {
-            self.unsaid += 1;
+            self.unwritten += 1;
             return None;
         }
         self.lines += 1;
-        if self.said.len() >= MOST_LINES as usize * 2 {
-            self.said.clear();
+        if self.written.len() >= MOST_LINES as usize * 2 {
+            self.written.clear();
         }
-        self.said.entry(text.to_owned()).or_insert((now, 0));
+        self.written.entry(text.to_owned()).or_insert((now, 0));
         let mut line = text.to_owned();
         if repeated > 0 {
             line.push_str(&format!(" ({repeated} more times in the meantime)"));
         }
-        let unsaid = std::mem::take(&mut self.unsaid);
-        if unsaid > 0 {
-            line.push_str(&format!(" (and {unsaid} other refusals that were not logged)"));
+        let unwritten = std::mem::take(&mut self.unwritten);
+        if unwritten > 0 {
+            line.push_str(&format!(" (and {unwritten} other refusals that were not logged)"));
         }
         Some(line)
     }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_refusal_is_said_once_a_minute_with_its_count() {
+    fn a_repeated_refusal_is_logged_once_a_minute_with_its_count() {
         let mut denials = Denials::default();
         let start = Instant::now();
         assert_eq!(denials.line("no", start).as_deref(), Some("no"));
@@ -148,10 +148,10 @@ mod tests {
     fn a_flood_of_different_refusals_is_bounded_and_counted() {
         let mut denials = Denials::default();
         let start = Instant::now();
-        let said = (0..1000).filter(|n| denials.line(&format!("client {n}"), start).is_some()).count();
-        assert_eq!(said, MOST_LINES as usize);
+        let written = (0..1000).filter(|n| denials.line(&format!("client {n}"), start).is_some()).count();
+        assert_eq!(written, MOST_LINES as usize);
         let line = denials.line("another", start + MINUTE).unwrap();
         assert_eq!(line, "another (and 940 other refusals that were not logged)");
-        assert!(denials.said.len() <= MOST_LINES as usize * 2);
+        assert!(denials.written.len() <= MOST_LINES as usize * 2);
     }
 }

@@ -80,7 +80,7 @@ impl SocketLog {
                 self.log.warning(format!("{name}: cannot reach {endpoint}: {reason}; trying again"));
             }
             LinkEvent::Back { name: endpoint, after } => {
-                self.log.notice(format!("{name}: connected to {endpoint} again after {}", in_words(*after)));
+                self.log.notice(format!("{name}: connected to {endpoint} again after {}", in_one_unit(*after)));
             }
             LinkEvent::AcceptedReady => log::debug(&format!("{name}: a peer is connected")),
             LinkEvent::AcceptedLost => log::debug(&format!("{name}: a peer has gone")),
@@ -111,7 +111,7 @@ fn hint(refusal: Refusal) -> &'static str {
 }
 
 /// A duration for people: one unit.
-fn in_words(duration: Duration) -> String {
+fn in_one_unit(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

@@ -8,3 +8,4 @@ mod log_writer;
 pub mod omczmq;
 mod runtime;
 pub mod settings;
+mod socket;

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use super::admissions::Admissions;
 use super::log_writer::{Log, Writer};
 use crate::curve::authenticator::{Authenticator, AuthenticatorError};
-use crate::curve::security::{Security, SecuritySettings};
-use crate::host::log;
+use crate::curve::security::Security;
 use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::sys::zmq::{Context, Error};
 use crate::transport::link::LinkOwner;
-use crate::transport::link::command::Command;
 use crate::transport::link::driver::{Driver, DriverError};
 use crate::transport::socket::open::{MayOpenSockets, Surroundings};
 
@@ -86,23 +84,6 @@ impl Runtime {
     }
 }
 
-/// Reads a socket's own certificates again. A changed key opens the socket anew; files that cannot be used change nothing,
-/// and are named.
-pub(super) fn renew_keys(name: &str, settings: &SecuritySettings, current: &mut Arc<Security>, owner: &dyn LinkOwner) {
-    if matches!(**current, Security::None) || settings.uses_fresh_keys() {
-        return;
-    }
-    match settings.load() {
-        Ok(security) if security.has_same_keys(current) => {}
-        Ok(security) => {
-            log::notice(&format!("{name}: the certificates have changed; the socket is opened anew"));
-            *current = Arc::new(security);
-            owner.command(Command::Rekey(Arc::clone(current)));
-        }
-        Err(error) => log::warning(&format!("{name}: the keys in use are kept: {error}")),
-    }
-}
-
 /// A name that no other socket of the module has: it is the ZAP domain, so two sockets must never share one.
 pub(super) fn unique_name(wanted: &str, taken: &[String]) -> String {
     // A domain has at least one byte (curve::security refuses an empty one).
@@ -125,14 +106,6 @@ const LONGEST_NAME: usize = 255;
 fn cut(text: &str, longest: usize) -> &str {
     let end = (0..=longest.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
-}
-
-/// Writes the bound ports, one a line, under the file's name in one step.
-pub(super) fn write_ports(path: &str, ports: &[u16]) -> std::io::Result<()> {
-    let text: String = ports.iter().map(|port| format!("{port}\n")).collect();
-    let beside = format!("{path}.tmp");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The parameters that both modules have, and how their values become endpoints, options and security.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use crate::curve::security::{SecurityError, SecuritySettings};
+use crate::curve::security::SecuritySettings;
 use crate::host::module::Refused;
-use crate::host::parameters::{Kind, Parameter, Scope, Values};
+use crate::host::parameters::{Kind, Parameter, ParameterList, Scope, Values};
 use crate::host::statistics::sanitised;
 use crate::sys::accounts;
 use crate::transport::address::endpoint::{Endpoint, Side};
@@ -155,11 +156,15 @@ pub fn security(values: &Values) -> SecuritySettings {
 }
 
 /// What is written on `module()`: checked against itself only where it is complete, because a socket may add the rest.
-pub fn check_module_security(settings: &SecuritySettings) -> Result<(), SecurityError> {
-    match settings.authtype {
-        Some(_) => settings.check(),
-        None => Ok(()),
+pub fn module_security(list: &ParameterList) -> Result<SecuritySettings, Refused> {
+    let refused = |error: &dyn Display| format!("module: {error}");
+    let values =
+        list.read(&MODULE_SCOPE).map_err(|errors| Refused(errors.iter().map(|error| refused(error)).collect()))?;
+    let settings = security(&values);
+    if settings.authtype.is_some() {
+        settings.check().map_err(|error| Refused(vec![refused(&error)]))?;
     }
+    Ok(settings)
 }
 
 /// The parameters a socket has whatever module it belongs to.
@@ -273,13 +278,13 @@ const LISTENER_HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long it waits for an answer. libzmq 4.3.4 never closes some connections whose peer broke the protocol and went away
 /// (stream_engine_base.cpp `in_event_internal` takes a stale EAGAIN for a full pipe): only heartbeats give their descriptors
 /// back. It is long because a peer that is merely stopped, or an input that a full queue holds up, answers nothing either.
-const LISTENER_PATIENCE: Duration = Duration::from_secs(300);
+const LISTENER_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn options(values: &Values, written_interval: Option<Duration>, listens: bool) -> SocketOptions {
     let is_default = listens && values.number("heartbeativl").is_none();
     let heartbeat_interval = if is_default { Some(LISTENER_HEARTBEAT) } else { written_interval };
     let heartbeat = |name| match heartbeat_interval {
-        Some(_) if is_default => Some(LISTENER_PATIENCE),
+        Some(_) if is_default => Some(LISTENER_HEARTBEAT_TIMEOUT),
         Some(interval) => Some(duration(values, name).unwrap_or(interval)),
         None => None,
     };

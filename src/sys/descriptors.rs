@@ -35,7 +35,7 @@ pub enum PeerAddress {
 }
 
 impl PeerAddress {
-    /// Reads an address in libzmq's words: an IP address, or `host:uid:gid:pid` (stream_engine_base.cpp `get_peer_address`).
+    /// Reads an address as libzmq writes it: an IP address, or `host:uid:gid:pid` (stream_engine_base.cpp `get_peer_address`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(ip) = text.parse::<IpAddr>() {
@@ -130,12 +130,12 @@ impl Watch {
         self.duplicate.as_raw_fd()
     }
 
-    /// Who ended the connection whose `descriptor` is closed, or about to be within `patience`; that number may be
+    /// Who ended the connection whose `descriptor` is closed, or about to be within `timeout`; that number may be
     /// another file's by now.
     #[must_use]
-    pub fn ending(&self, descriptor: RawFd, patience: Duration) -> Ending {
+    pub fn ending(&self, descriptor: RawFd, timeout: Duration) -> Ending {
         let own = identity(self.duplicate.as_raw_fd());
-        let until = Instant::now() + patience;
+        let until = Instant::now() + timeout;
         while own == identity(descriptor) {
             if Instant::now() >= until {
                 return Ending::Unknown;
@@ -234,16 +234,16 @@ mod tests {
         let (watch, number) = (Watch::new(server.as_raw_fd()).unwrap(), server.as_raw_fd());
         assert_eq!(watch.ending(number, Duration::ZERO), Ending::Unknown, "it is still open");
         drop(server);
-        let patience = Duration::from_secs(20);
-        assert_eq!(watch.ending(-1, patience), Ending::Here { has_unread: false });
+        let timeout = Duration::from_secs(20);
+        assert_eq!(watch.ending(-1, timeout), Ending::Here { has_unread: false });
         (&client).write_all(b"more").unwrap();
-        assert_eq!(watch.ending(-1, patience), Ending::Here { has_unread: true });
+        assert_eq!(watch.ending(-1, timeout), Ending::Here { has_unread: true });
         let (server, client) = pair();
         let watch = Watch::new(server.as_raw_fd()).unwrap();
         drop(client);
         assert_eq!((&server).read(&mut [0]).unwrap(), 0);
         drop(server);
-        assert_eq!(watch.ending(-1, patience), Ending::There);
+        assert_eq!(watch.ending(-1, timeout), Ending::There);
         assert!(Watch::new(-1).is_none() && limit() > 0);
     }
 
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_in_libzmqs_words() {
+    fn addresses_are_read_as_libzmq_writes_them() {
         let ip = |text: &str| Some(PeerAddress::Ip(text.parse().unwrap()));
         assert_eq!(PeerAddress::parse("192.0.2.1"), ip("192.0.2.1"));
         assert_eq!(PeerAddress::parse("::ffff:192.0.2.1"), ip("192.0.2.1"));

@@ -1,5 +1,5 @@
 //! The one corner of ZeroMQ's side that may use `unsafe`: libzmq's C interface where the `zmq` crate lacks it or panics,
-//! and the few system calls that neither the standard library nor `nix` has words for.
+//! and the few system calls that neither the standard library nor `nix` offers.
 //!
 //! Everything here is a thin, safe wrapper: one call, one function, errors as values. Policy lives in `curve`,
 //! `transport` and `modules`. Nothing in here knows rsyslog.

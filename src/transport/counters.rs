@@ -33,7 +33,7 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The integer itself, for whoever reports it.
+    /// The integer itself, for the caller that reports it.
     #[must_use]
     pub fn as_atomic(&self) -> &AtomicU64 {
         &self.0

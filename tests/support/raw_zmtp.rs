@@ -49,7 +49,7 @@ pub fn is_ended(stream: &TcpStream, limit: Duration) -> bool {
 }
 
 /// Stands between a client and a port on loopback for one connection, and cuts it after a number of the client's bytes.
-/// Returns the endpoint for the client; whoever comes again finds nobody.
+/// Returns the endpoint for the client; a second attempt finds nobody.
 pub fn cut_after(bytes: usize, port: u16) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());

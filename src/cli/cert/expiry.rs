@@ -26,7 +26,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-/// What is to be said about a certificate's expiry: nothing, or why it is over.
+/// What is reported about a certificate's expiry: nothing, or why it is over.
 #[must_use]
 pub fn complaint(certificate: &Certificate) -> Option<String> {
     let text = certificate.metadata(NAME)?;

@@ -57,7 +57,7 @@ pub struct DoctorCommand {
 }
 
 /// What the steps need to know.
-struct Patient<'a> {
+struct Target<'a> {
     endpoint: &'a Endpoint,
     topics: Vec<Vec<u8>>,
     server_cert: Option<&'a Path>,
@@ -115,7 +115,7 @@ pub fn run(command: &DoctorCommand) -> Result<Outcome, Failure> {
     let mut report = Report { out: &mut out };
     let mut worst = Outcome::Done;
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let patient = Patient {
+        let target = Target {
             endpoint,
             topics: command.topic.iter().map(|topic| topic.clone().into_bytes()).collect(),
             server_cert: command.server_cert.as_deref(),
@@ -126,7 +126,7 @@ pub fn run(command: &DoctorCommand) -> Result<Outcome, Failure> {
         if index > 0 {
             let _ = writeln!(report.out);
         }
-        match steps::walk(&patient, &mut report) {
+        match steps::walk(&target, &mut report) {
             Ok(Outcome::Done) => {}
             Ok(outcome) if worst == Outcome::Done => worst = outcome,
             Ok(_) => {}

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Finding, Patient, Report};
+use super::{Finding, Report, Target};
 use crate::cli::client_keys::{self, KeyOrigin};
 use crate::cli::exit::Outcome;
 use crate::cli::tail::format::Format;
@@ -17,7 +17,7 @@ use crate::sys::zmq::Context;
 use crate::transport::address::endpoint::{Address, Host};
 use crate::transport::address::greeting::{self, Greeting, GreetingError};
 use crate::transport::address::reachability::{Obstacle, connect, connect_to_file, resolve};
-use crate::transport::subscribe::{Happening, Options, Refusal, State, Subscriber};
+use crate::transport::subscribe::{Options, Refusal, State, Subscriber, SubscriberEvent};
 
 /// Reports a step, and ends the walk with its outcome if it failed.
 macro_rules! step {
@@ -37,32 +37,32 @@ macro_rules! step {
 }
 
 /// Takes every step until one fails.
-pub fn walk(patient: &Patient<'_>, report: &mut Report<'_>) -> std::io::Result<Outcome> {
-    report.ok("endpoint", &patient.endpoint.address.to_string())?;
-    let keys = step!(report, "keys", read_keys(patient));
-    let addresses = step!(report, "name", resolve_name(patient));
-    let greeting = step!(report, "network", reach(patient, &addresses));
+pub fn walk(target: &Target<'_>, report: &mut Report<'_>) -> std::io::Result<Outcome> {
+    report.ok("endpoint", &target.endpoint.address.to_string())?;
+    let keys = step!(report, "keys", read_keys(target));
+    let addresses = step!(report, "name", resolve_name(target));
+    let greeting = step!(report, "network", reach(target, &addresses));
     if let Some(greeting) = greeting {
         step!(report, "greeting", check_greeting(&greeting, keys.origin));
     }
-    let mut connection = step!(report, "handshake", shake_hands(patient, keys));
-    report.ok("topics", &topics(patient))?;
-    step!(report, "record", first_record(patient, &mut connection));
+    let mut connection = step!(report, "handshake", shake_hands(target, keys));
+    report.ok("topics", &topics(target))?;
+    step!(report, "record", first_record(target, &mut connection));
     Ok(Outcome::Done)
 }
 
 /// What a step found, and what to say about it, if anything.
 type Step<T> = Result<(T, Option<String>), Finding>;
 
-fn read_keys(patient: &Patient<'_>) -> Step<client_keys::ClientKeys> {
-    let found = client_keys::load(patient.server_cert, patient.client_cert).map_err(|failure| {
+fn read_keys(target: &Target<'_>) -> Step<client_keys::ClientKeys> {
+    let found = client_keys::load(target.server_cert, target.client_cert).map_err(|failure| {
         let text = failure.to_string();
         let (what, advice) = text.split_once('\n').unwrap_or((&text, KEYS));
         Finding { outcome: failure.outcome, what: what.to_owned(), advice: advice.trim().to_owned() }
     })?;
     let text = match (&*found.security, found.origin) {
         (Security::CurveClient { pair, .. }, KeyOrigin::File) => {
-            let name = patient.client_cert.unwrap_or(Path::new("?"));
+            let name = target.client_cert.unwrap_or(Path::new("?"));
             format!("we are {} ({name:?})", pair.public)
         }
         (Security::CurveClient { pair, .. }, _) => format!("we are {}, a key made for this run", pair.public),
@@ -73,13 +73,13 @@ fn read_keys(patient: &Patient<'_>) -> Step<client_keys::ClientKeys> {
 
 const KEYS: &str = "rsyslog-zmq cert verify FILE says more about a certificate; rsyslog-zmq cert new FILE makes one";
 
-fn resolve_name(patient: &Patient<'_>) -> Step<Vec<SocketAddr>> {
-    let addresses = resolve(&patient.endpoint.address).map_err(|obstacle| Finding {
+fn resolve_name(target: &Target<'_>) -> Step<Vec<SocketAddr>> {
+    let addresses = resolve(&target.endpoint.address).map_err(|obstacle| Finding {
         outcome: Outcome::Unreachable,
         what: obstacle.to_string(),
         advice: "check its spelling, and what /etc/hosts and the name server know".to_owned(),
     })?;
-    let text = match &patient.endpoint.address {
+    let text = match &target.endpoint.address {
         Address::Tcp { host: Host::Name(name), .. } => {
             let found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
             Some(format!("{name} is {}", found.join(", ")))
@@ -89,9 +89,9 @@ fn resolve_name(patient: &Patient<'_>) -> Step<Vec<SocketAddr>> {
     Ok((addresses, text))
 }
 
-fn reach(patient: &Patient<'_>, addresses: &[SocketAddr]) -> Step<Option<Result<Greeting, GreetingError>>> {
-    let limit = Some(patient.wait.max(Duration::from_millis(1)));
-    match &patient.endpoint.address {
+fn reach(target: &Target<'_>, addresses: &[SocketAddr]) -> Step<Option<Result<Greeting, GreetingError>>> {
+    let limit = Some(target.wait.max(Duration::from_millis(1)));
+    match &target.endpoint.address {
         Address::Ipc(path) if path.starts_with('@') => {
             // There is no file to look at; the handshake will tell.
             Ok((None, None))
@@ -180,11 +180,11 @@ struct Connection {
     quiet: (UnixStream, UnixStream),
 }
 
-fn shake_hands(patient: &Patient<'_>, keys: client_keys::ClientKeys) -> Step<Connection> {
+fn shake_hands(target: &Target<'_>, keys: client_keys::ClientKeys) -> Step<Connection> {
     let origin = keys.origin;
     let options = Options {
-        endpoints: vec![patient.endpoint.clone()],
-        topics: patient.topics.clone(),
+        endpoints: vec![target.endpoint.clone()],
+        topics: target.topics.clone(),
         security: keys.security,
         heartbeat: Duration::ZERO,
         receive_high_water_mark: 1000,
@@ -199,8 +199,8 @@ fn shake_hands(patient: &Patient<'_>, keys: client_keys::ClientKeys) -> Step<Con
     let subscriber = Subscriber::open(&context, options).map_err(|error| broken(&error))?;
     let quiet = UnixStream::pair().map_err(|error| broken(&error))?;
     let mut connection = Connection { subscriber, record: None, quiet };
-    let mut until = Instant::now() + patient.wait;
-    let mut patience = None;
+    let mut until = Instant::now() + target.wait;
+    let mut grace = None;
     loop {
         connection.wait(until).map_err(|text| broken(&text))?;
         match connection.subscriber.state(0) {
@@ -213,7 +213,7 @@ fn shake_hands(patient: &Patient<'_>, keys: client_keys::ClientKeys) -> Step<Con
             }
             // The publisher may not have looked at its directory since our certificate was copied there.
             Some(State::Refused(Refusal::Key)) if Instant::now() < until => {
-                until = *patience.get_or_insert_with(|| until.min(Instant::now() + ADMISSION));
+                until = *grace.get_or_insert_with(|| until.min(Instant::now() + ADMISSION));
             }
             Some(State::Refused(refusal)) => return Err(refused(*refusal, origin)),
             Some(State::Unreachable(Some(obstacle))) => return Err(unreachable(obstacle, false)),
@@ -249,14 +249,14 @@ fn refused(refusal: Refusal, origin: KeyOrigin) -> Finding {
     Finding { outcome: Outcome::Refused, what: refusal.to_string(), advice: advice.to_owned() }
 }
 
-fn topics(patient: &Patient<'_>) -> String {
+fn topics(target: &Target<'_>) -> String {
     let shown: Vec<String> =
-        patient.topics.iter().map(|topic| format!("{:?}", String::from_utf8_lossy(topic))).collect();
+        target.topics.iter().map(|topic| format!("{:?}", String::from_utf8_lossy(topic))).collect();
     if shown.is_empty() { "subscribed to everything".to_owned() } else { format!("subscribed to {}", shown.join(", ")) }
 }
 
-fn first_record(patient: &Patient<'_>, connection: &mut Connection) -> Step<()> {
-    let until = Instant::now() + patient.wait;
+fn first_record(target: &Target<'_>, connection: &mut Connection) -> Step<()> {
+    let until = Instant::now() + target.wait;
     while connection.record.is_none() && Instant::now() < until {
         connection.wait(until).map_err(|what| Finding {
             outcome: Outcome::Failed,
@@ -265,18 +265,18 @@ fn first_record(patient: &Patient<'_>, connection: &mut Connection) -> Step<()> 
         })?;
     }
     let Some((topic, body)) = connection.record.take() else {
-        let advice = if patient.topics.is_empty() {
+        let advice = if target.topics.is_empty() {
             "nothing was published meanwhile; on that host, logger test publishes something if its action gets it"
         } else {
             "nothing was published under these topics meanwhile: leave --topic out to see which topics there are"
         };
-        let what = format!("none within {:.1} s", patient.wait.as_secs_f64());
+        let what = format!("none within {:.1} s", target.wait.as_secs_f64());
         return Err(Finding { outcome: Outcome::Silent, what, advice: advice.to_owned() });
     };
     let renderer = Renderer { format: Format::Default, is_terminal: false, colour: false, highlight: None };
     let mut line = Vec::new();
     let mut is_first = true;
-    let unpacked = patient.decoding.records(topic.as_deref(), &body, &mut |topic, record| {
+    let unpacked = target.decoding.records(topic.as_deref(), &body, &mut |topic, record| {
         if std::mem::take(&mut is_first) {
             // The default format refuses nothing.
             let _ = renderer.line(&mut line, "", topic, record);
@@ -299,7 +299,7 @@ impl Connection {
     fn wait(&mut self, until: Instant) -> Result<(), String> {
         let record = &mut self.record;
         let mut report = |what| {
-            if let Happening::Received(received) = what {
+            if let SubscriberEvent::Received(received) = what {
                 record.get_or_insert_with(|| {
                     (received.topic.map(|topic| topic.as_slice().to_vec()), received.body.as_slice().to_vec())
                 });

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use crate::cli::metrics::configuration::MetricKind;
 use crate::cli::metrics::own;
-use crate::cli::metrics::series::{Metric, Worth};
+use crate::cli::metrics::series::{Metric, SeriesValue};
 use crate::cli::metrics::state::SharedState;
 
 /// A text format.
@@ -105,21 +105,23 @@ fn write_metric(encoder: &mut DescriptorEncoder<'_>, metric: &Metric) -> Result<
     let mut family = encoder.encode_descriptor(&definition.name, &help, None, kind)?;
     for series in metric.sorted() {
         if definition.labels.is_empty() {
-            write_series(&mut family, metric, &series.worth)?;
+            write_series(&mut family, metric, &series.value)?;
         } else {
             let labels = LabelSet { names: &definition.labels, values: &series.labels };
-            write_series(&mut family.encode_family(&labels)?, metric, &series.worth)?;
+            write_series(&mut family.encode_family(&labels)?, metric, &series.value)?;
         }
     }
     Ok(())
 }
 
-fn write_series(encoder: &mut MetricEncoder<'_>, metric: &Metric, worth: &Worth) -> Result<(), Error> {
+fn write_series(encoder: &mut MetricEncoder<'_>, metric: &Metric, value: &SeriesValue) -> Result<(), Error> {
     let definition = &metric.definition;
-    match (worth, definition.kind) {
-        (Worth::Number(number), MetricKind::Counter) => encoder.encode_counter::<NoLabelSet, _, f64>(number, None),
-        (Worth::Number(number), _) => encoder.encode_gauge(number),
-        (Worth::Histogram(counts, sum), _) => {
+    match (value, definition.kind) {
+        (SeriesValue::Number(number), MetricKind::Counter) => {
+            encoder.encode_counter::<NoLabelSet, _, f64>(number, None)
+        }
+        (SeriesValue::Number(number), _) => encoder.encode_gauge(number),
+        (SeriesValue::Histogram(counts, sum), _) => {
             let buckets: Vec<(f64, u64)> = definition.buckets.iter().copied().zip(counts.iter().copied()).collect();
             encoder.encode_histogram::<NoLabelSet>(*sum, counts.iter().sum(), &buckets, None)
         }

@@ -15,7 +15,7 @@ use crate::cli::connection_report;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::interrupts::{Asked, catch};
-use crate::transport::subscribe::{Happening, State};
+use crate::transport::subscribe::{State, SubscriberEvent};
 
 mod built_in;
 pub mod compile;
@@ -203,8 +203,8 @@ impl<'a> Exporter<'a> {
         let mut swept = Instant::now();
         loop {
             let mut report = |what| match what {
-                Happening::Received(record) => received.push(record),
-                Happening::Changed(source, state) => changes.push((source, state)),
+                SubscriberEvent::Received(record) => received.push(record),
+                SubscriberEvent::Changed(source, state) => changes.push((source, state)),
             };
             let woken = self.subscription.wait(interrupts.descriptor(), Some(SWEEP), &mut report)?;
             if !received.is_empty() {

@@ -1,6 +1,6 @@
-//! The time series: what they are worth, how many there may be, and when they are forgotten.
+//! The time series: their values, how many there may be, and when they are forgotten.
 //!
-//! Plain data. The receiving thread updates it, scrapes read it; whoever holds both sides' lock.
+//! Plain data. The receiving thread updates it, scrapes read it; both under one lock.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -86,9 +86,9 @@ impl Key {
     }
 }
 
-/// What a series is worth.
+/// The value of a series.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Worth {
+pub enum SeriesValue {
     /// A counter or gauge.
     Number(f64),
     /// A histogram: observations per bucket (not cumulative), and their sum.
@@ -100,8 +100,8 @@ pub enum Worth {
 pub struct Series {
     /// The values of the labels.
     pub labels: Vec<String>,
-    /// What it is worth.
-    pub worth: Worth,
+    /// Its value.
+    pub value: SeriesValue,
     updated: Instant,
 }
 
@@ -178,13 +178,13 @@ impl Store {
         let definition = &metric.definition;
         let begin = |labels| Series {
             labels,
-            worth: match definition.kind {
-                MetricKind::Histogram => Worth::Histogram(vec![0; definition.buckets.len()], 0.0),
+            value: match definition.kind {
+                MetricKind::Histogram => SeriesValue::Histogram(vec![0; definition.buckets.len()], 0.0),
                 // The smallest and largest of one value are that value.
                 MetricKind::Counter | MetricKind::Gauge if matches!(action, Action::Min | Action::Max) => {
-                    Worth::Number(value)
+                    SeriesValue::Number(value)
                 }
-                MetricKind::Counter | MetricKind::Gauge => Worth::Number(0.0),
+                MetricKind::Counter | MetricKind::Gauge => SeriesValue::Number(0.0),
             },
             updated: now,
         };
@@ -200,9 +200,9 @@ impl Store {
         };
         let Some(series) = series else { return };
         series.updated = now;
-        match &mut series.worth {
-            Worth::Number(number) => apply(number, action, value),
-            Worth::Histogram(counts, sum) => {
+        match &mut series.value {
+            SeriesValue::Number(number) => apply(number, action, value),
+            SeriesValue::Histogram(counts, sum) => {
                 let bucket = definition.buckets.iter().position(|bound| value <= *bound);
                 if let Some(count) = bucket.and_then(|bucket| counts.get_mut(bucket)) {
                     *count += 1;
@@ -262,8 +262,8 @@ mod tests {
         key
     }
 
-    fn worths(store: &Store, metric: usize) -> Vec<(String, Worth)> {
-        store.metrics()[metric].sorted().into_iter().map(|s| (s.labels.join(","), s.worth.clone())).collect()
+    fn values_of(store: &Store, metric: usize) -> Vec<(String, SeriesValue)> {
+        store.metrics()[metric].sorted().into_iter().map(|s| (s.labels.join(","), s.value.clone())).collect()
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
             for value in values {
                 store.update(0, &key("x"), action, value, Instant::now());
             }
-            assert_eq!(worths(&store, 0), [("x".to_owned(), Worth::Number(worth))], "{action:?}");
+            assert_eq!(values_of(&store, 0), [("x".to_owned(), SeriesValue::Number(worth))], "{action:?}");
         }
     }
 
@@ -291,7 +291,7 @@ mod tests {
         for value in [0.5, 1.0, 1.5, 100.0] {
             store.update(0, &key("x"), Action::Set, value, Instant::now());
         }
-        assert_eq!(worths(&store, 0)[0].1, Worth::Histogram(vec![2, 1, 1], 103.0));
+        assert_eq!(values_of(&store, 0)[0].1, SeriesValue::Histogram(vec![2, 1, 1], 103.0));
     }
 
     #[test]
@@ -300,13 +300,13 @@ mod tests {
         for value in ["a", "b", "c", "d", "a"] {
             store.update(0, &key(value), Action::Inc, 1.0, Instant::now());
         }
-        let number = |name: &str, worth| (name.to_owned(), Worth::Number(worth));
-        assert_eq!(worths(&store, 0), [number("a", 2.0), number("b", 1.0), number(OVERFLOW, 2.0)]);
+        let number = |name: &str, worth| (name.to_owned(), SeriesValue::Number(worth));
+        assert_eq!(values_of(&store, 0), [number("a", 2.0), number("b", 1.0), number(OVERFLOW, 2.0)]);
         assert_eq!(store.metrics()[0].overflowed, 2);
         // The limit of all metrics together.
         store.update(1, &key("a"), Action::Inc, 1.0, Instant::now());
         store.update(1, &key("b"), Action::Inc, 1.0, Instant::now());
-        assert_eq!(worths(&store, 1), [number("a", 1.0), number(OVERFLOW, 1.0)]);
+        assert_eq!(values_of(&store, 1), [number("a", 1.0), number(OVERFLOW, 1.0)]);
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
         store.expire(at(9));
         assert_eq!(store.metrics()[0].len(), 2);
         store.expire(at(10));
-        assert_eq!(worths(&store, 0), [("b".to_owned(), Worth::Number(2.0))]);
+        assert_eq!(values_of(&store, 0), [("b".to_owned(), SeriesValue::Number(2.0))]);
         assert_eq!(store.metrics()[0].expired, 1);
         store.update(0, &key("c"), Action::Inc, 1.0, at(10));
         assert_eq!((store.metrics()[0].len(), store.metrics()[0].overflowed), (2, 0));
@@ -333,12 +333,12 @@ mod tests {
         old.update(0, &key("a"), Action::Set, 7.0, Instant::now());
         old.update(1, &key("a"), Action::Set, 8.0, Instant::now());
         let changed = Definition { labels: vec!["b".to_owned()], ..definition("n", MetricKind::Gauge) };
-        let same = Definition { help: "new words".to_owned(), ..definition("m", MetricKind::Gauge) };
+        let same = Definition { help: "another help".to_owned(), ..definition("m", MetricKind::Gauge) };
         let mut new = Store::new(vec![changed, same], 10);
         new.adopt(old);
-        assert_eq!((worths(&new, 0).len(), new.total), (0, 1));
-        assert_eq!(worths(&new, 1), [("a".to_owned(), Worth::Number(7.0))]);
-        assert_eq!(new.metrics()[1].definition.help, "new words");
+        assert_eq!((values_of(&new, 0).len(), new.total), (0, 1));
+        assert_eq!(values_of(&new, 1), [("a".to_owned(), SeriesValue::Number(7.0))]);
+        assert_eq!(new.metrics()[1].definition.help, "another help");
     }
 
     #[test]

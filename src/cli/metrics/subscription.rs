@@ -12,7 +12,7 @@ use crate::cli::metrics::configuration::Configuration;
 use crate::cli::metrics::state;
 use crate::sys::zmq::Context;
 use crate::transport::address::endpoint::Endpoint;
-use crate::transport::subscribe::{Happening, Options, State, Subscriber, SubscriberError};
+use crate::transport::subscribe::{Options, State, Subscriber, SubscriberError, SubscriberEvent};
 
 /// What a configuration says about the network.
 pub(super) struct Network {
@@ -159,7 +159,7 @@ impl Subscription {
         &mut self,
         wake: RawFd,
         timeout: Option<Duration>,
-        report: &mut dyn FnMut(Happening),
+        report: &mut dyn FnMut(SubscriberEvent),
     ) -> Result<bool, Failure> {
         let Some((subscriber, _)) = &mut self.open else { return Err(Failure::failed("nothing is subscribed to")) };
         subscriber.wait(wake, timeout, report).map_err(Failure::failed)

@@ -19,7 +19,7 @@ use crate::cli::frame_decoding::{FrameDecoding, NotPacked};
 use crate::cli::interrupts::{Asked, Interrupts, catch};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::zmq::{Context, PollItem, poll};
-use crate::transport::subscribe::{Happening, Options, Received, State, Subscriber, SubscriberError};
+use crate::transport::subscribe::{Options, Received, State, Subscriber, SubscriberError, SubscriberEvent};
 
 pub mod arguments;
 pub mod fields;
@@ -145,14 +145,14 @@ fn show(
         let dropped = queue.take(&mut items, until);
         for item in items.drain(..) {
             match item {
-                Item::Happened(Happening::Received(record)) => {
+                Item::Event(SubscriberEvent::Received(record)) => {
                     output.show(&record, progress)?;
                     if output.is_count_reached(progress) {
                         output.flush()?;
                         return Ok(End::Counted);
                     }
                 }
-                Item::Happened(Happening::Changed(source, state)) => {
+                Item::Event(SubscriberEvent::Changed(source, state)) => {
                     // What arrived before a loss is shown before the loss is.
                     output.flush()?;
                     progress.changed(source, state);
@@ -236,7 +236,7 @@ fn start_receiving(
     spawn_without_signals("zmq-receive", move || {
         let mut items = Vec::new();
         loop {
-            let mut report = |what| items.push(Item::Happened(what));
+            let mut report = |what| items.push(Item::Event(what));
             let end = match subscriber.wait(interrupts.descriptor(), Some(OUTPUT_CHECK), &mut report) {
                 Ok(true) if interrupts.take() == Asked::End => Some(Item::Interrupted),
                 Ok(_) if items.is_empty() && is_output_closed() => Some(Item::OutputClosed),

@@ -7,7 +7,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::transport::subscribe::{Happening, Received};
+use crate::transport::subscribe::{Received, SubscriberEvent};
 
 /// Records that may wait for a slow output.
 const MAX_RECORDS: usize = 100_000;
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub enum Item {
     /// From the subscriber.
-    Happened(Happening),
+    Event(SubscriberEvent),
     /// A signal asked us to end.
     Interrupted,
     /// Nobody reads the output any more.
@@ -50,7 +50,7 @@ impl OutputQueue {
         }
         let mut waiting = self.lock();
         for item in items.drain(..) {
-            if let Item::Happened(Happening::Received(record)) = &item {
+            if let Item::Event(SubscriberEvent::Received(record)) = &item {
                 let bytes = waiting.bytes + size(record);
                 if waiting.records >= MAX_RECORDS || bytes > MAX_BYTES {
                     waiting.dropped += 1;
@@ -104,18 +104,18 @@ mod tests {
 
     fn record(bytes: usize) -> Item {
         let body = Message::from_parts(&[&vec![b'x'; bytes]]).unwrap();
-        Item::Happened(Happening::Received(Received { source: 0, topic: None, body }))
+        Item::Event(SubscriberEvent::Received(Received { source: 0, topic: None, body }))
     }
 
     #[test]
     fn what_does_not_fit_is_dropped_and_counted_but_never_a_change_of_state() {
         let queue = OutputQueue::default();
         let mut items: Vec<Item> = (0..MAX_RECORDS + 7).map(|_| record(1)).collect();
-        items.push(Item::Happened(Happening::Changed(0, State::Lost)));
+        items.push(Item::Event(SubscriberEvent::Changed(0, State::Lost)));
         queue.push(&mut items);
         assert_eq!(queue.take(&mut items, None), 7);
         assert_eq!(items.len(), MAX_RECORDS + 1);
-        assert!(matches!(items.last(), Some(Item::Happened(Happening::Changed(0, State::Lost)))));
+        assert!(matches!(items.last(), Some(Item::Event(SubscriberEvent::Changed(0, State::Lost)))));
         // Taking makes room again.
         queue.push(&mut vec![record(1)]);
         assert_eq!((queue.take(&mut items, None), items.len()), (0, 1));

@@ -63,7 +63,7 @@ impl Progress {
         if self.is_hopeless() {
             line = line.trim_end_matches("; trying again").trim_end_matches("; reconnecting").to_owned();
         }
-        // With -q the reason for giving up is still said.
+        // With -q the reason for giving up is still reported.
         if !self.is_quiet || self.is_hopeless() {
             say(&line);
             if let Some(hint) = connection_report::hint(&state, self.keys) {
@@ -98,7 +98,7 @@ impl Progress {
         self.shown
     }
 
-    /// A record without JSON was left out; said once, counted in the summary.
+    /// A record without JSON was left out; reported once, counted in the summary.
     pub fn no_json(&mut self) {
         self.without_json += 1;
         if self.without_json == 1 {
@@ -106,7 +106,7 @@ impl Progress {
         }
     }
 
-    /// A frame was not packed and was left out; said once, counted in the summary.
+    /// A frame was not packed and was left out; reported once, counted in the summary.
     pub fn not_packed(&mut self) {
         self.not_packed += 1;
         if self.not_packed == 1 {
@@ -114,7 +114,7 @@ impl Progress {
         }
     }
 
-    /// The output was too slow for this many records; said once a second at most.
+    /// The output was too slow for this many records; reported once a second at most.
     pub fn dropped(&mut self, count: u64) {
         self.dropped += count;
         self.dropped_unsaid += count;
@@ -123,7 +123,7 @@ impl Progress {
         }
     }
 
-    /// Says how many records were dropped since it was said last, if any.
+    /// Says how many records were dropped since it was reported last, if any.
     pub fn say_dropped(&mut self) {
         if self.dropped_unsaid > 0 {
             let count = std::mem::take(&mut self.dropped_unsaid);

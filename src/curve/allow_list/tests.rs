@@ -178,7 +178,7 @@ fn a_settled_file_is_not_read_again() {
     let key = directory.add("alice.key");
     assert!(directory.admits(&key));
     settle(&mut directory, &key);
-    // Whoever reads it now finds no certificate; nothing but a write changes the times.
+    // A reader finds now no certificate; nothing but a write changes the times.
     let content = std::mem::replace(
         &mut directory.list.files.get_mut(&directory.place.path().join("alice.key")).unwrap().content,
         Content::NoCertificate,

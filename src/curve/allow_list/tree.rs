@@ -77,7 +77,7 @@ impl Unreadable {
     }
 }
 
-/// Whether an error is about this process or machine instead of the file. Whoever may connect can bring one about: each
+/// Whether an error is about this process or machine instead of the file. Any client that may connect can bring one about: each
 /// connection takes a descriptor.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))

@@ -1,11 +1,11 @@
-//! What the authenticator tells: typed for counting, with the words for a log line.
+//! What the authenticator tells: typed for counting, with the text of a log line.
 
 use crate::curve::keys::PublicKey;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Something that happened in the authenticator. `Display` is one line in plain words; whatever came from a peer or a
+/// Something that happened in the authenticator. `Display` is one line in plain English; whatever came from a peer or a
 /// file name is escaped in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,7 +3,9 @@
 use super::{AuthEvent, DenialReason, Shared};
 use crate::curve::allow_list::{AllowList, Decision};
 use crate::curve::keys::PublicKey;
-use crate::curve::zap::{Credentials, MAX_FRAMES, Malformed, Reply, Request, Status, decode_request, encode_metadata};
+use crate::curve::zap::{
+    Credentials, MAX_FRAMES, Malformed, Reply, Request, StatusCode, decode_request, encode_metadata,
+};
 use crate::sys::zmq::{DONTWAIT, Message, Result, SNDMORE, Socket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -141,7 +143,7 @@ fn decide_by(
                 list.distrust();
             }
             let event = denial(&request, None, DenialReason::Internal);
-            Outcome::Answer(Reply::refusal(request.request_id, Status::InternalError, "Internal error"), event)
+            Outcome::Answer(Reply::refusal(request.request_id, StatusCode::InternalError, "Internal error"), event)
         }
     }
 }
@@ -155,19 +157,19 @@ fn refuse_malformed(malformed: Malformed) -> Outcome {
         reason: DenialReason::Malformed(malformed.problem.to_string()),
     };
     match malformed.request_id {
-        Some(id) => Outcome::Answer(Reply::refusal(id, Status::AuthenticationFailure, "Malformed request"), event),
+        Some(id) => Outcome::Answer(Reply::refusal(id, StatusCode::AuthenticationFailure, "Malformed request"), event),
         None => Outcome::Silence(event),
     }
 }
 
 fn refuse(request: &Request, name: Option<Arc<str>>, reason: DenialReason) -> Outcome {
-    let reply = Reply::refusal(request.request_id.clone(), Status::AuthenticationFailure, "No access");
+    let reply = Reply::refusal(request.request_id.clone(), StatusCode::AuthenticationFailure, "No access");
     Outcome::Answer(reply, denial(request, name, reason))
 }
 
 /// A refusal after which a libzmq client tries again, once the handshake has timed out.
 fn put_off(request: &Request, name: Option<Arc<str>>, reason: DenialReason) -> (Reply, AuthEvent) {
-    let reply = Reply::refusal(request.request_id.clone(), Status::TemporaryError, "Try again later");
+    let reply = Reply::refusal(request.request_id.clone(), StatusCode::TemporaryError, "Try again later");
     (reply, denial(request, name, reason))
 }
 

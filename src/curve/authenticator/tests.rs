@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 mod requests;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 const DOMAIN: &str = "imczmq(logs)";
 
 fn reporter() -> (Report, Receiver<AuthEvent>) {
@@ -25,7 +25,7 @@ fn reporter() -> (Report, Receiver<AuthEvent>) {
 }
 
 fn wait_for(events: &Receiver<AuthEvent>, what: &str, mut matches: impl FnMut(&AuthEvent) -> bool) -> AuthEvent {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     let mut seen = Vec::new();
     while let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         if matches(&event) {
@@ -88,7 +88,7 @@ impl Server {
 
     fn receive(&self) -> Message {
         let mut item = [zmq::PollItem::socket(&self.socket, zmq::POLLIN)];
-        zmq::poll(&mut item, i64::try_from(PATIENCE.as_millis()).unwrap()).unwrap();
+        zmq::poll(&mut item, i64::try_from(TIME_LIMIT.as_millis()).unwrap()).unwrap();
         let mut message = Message::new();
         self.socket.receive(&mut message, zmq::DONTWAIT).unwrap();
         message
@@ -111,7 +111,7 @@ fn handshake(monitor: &Socket) -> Option<u16> {
         | event::HANDSHAKE_FAILED_AUTH
         | event::HANDSHAKE_FAILED_PROTOCOL
         | event::HANDSHAKE_FAILED_NO_DETAIL;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut item = [zmq::PollItem::socket(monitor, zmq::POLLIN)];

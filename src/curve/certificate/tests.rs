@@ -243,7 +243,7 @@ fn c9_a_key_without_quotes_is_read_whole_or_refused() {
 }
 
 #[test]
-fn files_that_are_no_certificates_are_refused_in_words() {
+fn files_that_are_no_certificates_are_refused_with_the_reason() {
     let place = Place::new();
     let key = pair().public;
     let cases = [

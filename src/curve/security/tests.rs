@@ -81,7 +81,7 @@ fn o13_certificates_that_no_authtype_would_use_are_an_error() {
 }
 
 #[test]
-fn o14_a_server_admits_by_its_list_unless_the_authenticator_is_switched_off_in_words() {
+fn o14_a_server_admits_by_its_list_unless_the_authenticator_is_switched_off_explicitly() {
     let place = Place::new();
     for authenticator in [None, Some(true)] {
         let error = error_of(&settings("CURVESERVER", &place.own, "", authenticator));

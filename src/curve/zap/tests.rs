@@ -115,10 +115,10 @@ fn a_reply_has_seven_frames_and_a_refusal_gives_nothing_away() {
     let success = Reply::success(b"id".to_vec(), "user".to_owned(), metadata.clone());
     assert_eq!(success.frames(), [&b""[..], b"1.0", b"id", b"200", b"OK", b"user", &metadata]);
     for (status, code) in [
-        (Status::TemporaryError, "300"),
-        (Status::AuthenticationFailure, "400"),
-        (Status::InternalError, "500"),
-        (Status::Success, "500"),
+        (StatusCode::TemporaryError, "300"),
+        (StatusCode::AuthenticationFailure, "400"),
+        (StatusCode::InternalError, "500"),
+        (StatusCode::Success, "500"),
     ] {
         let refusal = Reply::refusal(b"id".to_vec(), status, "No");
         assert_eq!(refusal.frames(), [&b""[..], b"1.0", b"id", code.as_bytes(), b"No", b"", b""]);

@@ -1,4 +1,4 @@
-//! What an input's receiver delivers and tells: log messages for rsyslog, and words for its log.
+//! What an input's receiver delivers and tells: log messages for rsyslog, and lines for its log.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -120,7 +120,7 @@ impl LogIntake<'_> {
 }
 
 impl LogIntake<'_> {
-    /// Counts what became of log messages. That the host refuses them, or takes them again, is said once.
+    /// Counts what became of log messages. That the host refuses them, or takes them again, is logged once.
     fn count(&mut self, submission: Submission) {
         let counters = &self.shared.counters;
         counters.submitted.add(submission.taken);

@@ -1,7 +1,7 @@
 //! The input module.
 
 mod events;
-mod listener;
+mod input;
 mod rate_limit;
 pub mod settings;
 
@@ -14,15 +14,15 @@ use crate::host::phase::{BeforePrivilegeDrop, Running};
 use crate::host::{ConfigurationHandle, log};
 use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, unique_name};
-use crate::modules::settings::{MODULE_SCOPE, check_module_security, security};
-use listener::Listener;
+use crate::modules::settings::module_security;
+use input::Input;
 use settings::InputSettings;
 
 /// One loaded configuration of the input module.
 pub struct Imczmq {
     configuration: ConfigurationHandle,
     security: Mutex<SecuritySettings>,
-    listeners: Mutex<Vec<Arc<Listener>>>,
+    inputs: Mutex<Vec<Arc<Input>>>,
     runtime: Mutex<Option<Runtime>>,
     log: Log,
 }
@@ -32,18 +32,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Imczmq {
-    fn listeners(&self) -> Vec<Arc<Listener>> {
-        lock(&self.listeners).clone()
+    fn inputs(&self) -> Vec<Arc<Input>> {
+        lock(&self.inputs).clone()
     }
 
     /// All at once, so that the slowest one counts and not their sum.
     fn stop(&self) {
-        let listeners = self.listeners();
-        for listener in &listeners {
-            listener.begin_stop();
+        let inputs = self.inputs();
+        for input in &inputs {
+            input.begin_stop();
         }
-        for listener in &listeners {
-            listener.stop();
+        for input in &inputs {
+            input.stop();
         }
     }
 }
@@ -58,36 +58,31 @@ impl Module for Imczmq {
         Self {
             configuration,
             security: Mutex::default(),
-            listeners: Mutex::default(),
+            inputs: Mutex::default(),
             runtime: Mutex::default(),
             log: Log::default(),
         }
     }
 
     fn module_parameters(&self, list: &ParameterList) -> Result<(), Refused> {
-        let values = list
-            .read(&MODULE_SCOPE)
-            .map_err(|errors| Refused(errors.iter().map(|error| format!("module: {error}")).collect()))?;
-        let settings = security(&values);
-        check_module_security(&settings).map_err(|error| Refused(vec![format!("module: {error}")]))?;
-        *lock(&self.security) = settings;
+        *lock(&self.security) = module_security(list)?;
         Ok(())
     }
 
     fn check(&self) {
-        for listener in self.listeners() {
-            listener.check(self.configuration);
+        for input in self.inputs() {
+            input.check(self.configuration);
         }
     }
 
     fn before_privilege_drop(&self, phase: BeforePrivilegeDrop) {
-        for listener in self.listeners() {
-            listener.prepare(phase);
+        for input in self.inputs() {
+            input.prepare(phase);
         }
     }
 
     fn activate(&self, phase: Running) {
-        let security: Vec<_> = self.listeners().iter().filter_map(|listener| listener.security()).collect();
+        let security: Vec<_> = self.inputs().iter().filter_map(|input| input.security()).collect();
         match Runtime::start(phase, security.iter().map(AsRef::as_ref), &self.log) {
             Ok(runtime) => *lock(&self.runtime) = Some(runtime),
             Err(error) => log::error(&format!("{error}; no input is run")),
@@ -96,13 +91,13 @@ impl Module for Imczmq {
 
     fn free(&self) {
         self.stop();
-        lock(&self.listeners).clear();
+        lock(&self.inputs).clear();
         drop(lock(&self.runtime).take());
     }
 
     fn hang_up(&self) {
-        for listener in self.listeners() {
-            listener.hang_up();
+        for input in self.inputs() {
+            input.hang_up();
         }
         if let Some(runtime) = &*lock(&self.runtime) {
             runtime.refresh();
@@ -113,19 +108,19 @@ impl Module for Imczmq {
 impl InputModule for Imczmq {
     fn new_input(&self, list: &ParameterList) -> Result<(), Refused> {
         let settings = InputSettings::read(list, &lock(&self.security))?;
-        let taken: Vec<String> = self.listeners().iter().map(|listener| listener.name().to_owned()).collect();
+        let taken: Vec<String> = self.inputs().iter().map(|input| input.name().to_owned()).collect();
         let name = unique_name(&settings.name, &taken);
         for warning in &settings.warnings {
             log::urgent_warning(&format!("{name}: {warning}"));
         }
-        lock(&self.listeners).push(Arc::new(Listener::new(settings, name, &self.log)));
+        lock(&self.inputs).push(Arc::new(Input::new(settings, name, &self.log)));
         Ok(())
     }
 
     fn run(&self, phase: Running, wait: &dyn Fn()) {
         if let Some(runtime) = &*lock(&self.runtime) {
-            for listener in self.listeners() {
-                listener.start(phase, runtime);
+            for input in self.inputs() {
+                input.start(phase, runtime);
             }
         }
         wait();

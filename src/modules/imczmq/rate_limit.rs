@@ -1,9 +1,9 @@
 //! The rate limit of one input, by the rules of rsyslog's own (runtime/ratelimit.c): at most `burst` messages an interval, the
-//! rest is dropped; the beginning is said at once, the number when the next interval begins.
+//! rest is dropped; the beginning is logged at once, the number when the next interval begins.
 
 use std::time::{Duration, Instant};
 
-/// See the module's text. Belongs to the receiver's thread.
+/// How many messages may pass in an interval. Belongs to the receiver's thread.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     interval: Duration,

@@ -82,7 +82,7 @@ static INPUT: &[Parameter] = &[
         "ratelimit.burst",
         Kind::Integer { least: 1, most: i64::MAX },
         "10000",
-        "log messages that pass in one interval; the rest is dropped, counted and said",
+        "log messages that pass in one interval; the rest is dropped, counted and logged",
     ),
     parameter(
         "flowcontrol",

@@ -1,4 +1,4 @@
-//! What an action's sender tells, in words for rsyslog's log.
+//! What an action's sender tells, as lines for rsyslog's log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -55,7 +55,7 @@ impl SenderEvents for Events {
             SenderEvent::Lossy => lines.warning(format!(
                 "{name}: a subscriber takes nothing and cannot be cut off; until it recovers, full subscribers lose messages"
             )),
-            SenderEvent::Patient => lines.notice(format!("{name}: all subscribers take messages again")),
+            SenderEvent::SubscribersRecovered => lines.notice(format!("{name}: all subscribers take messages again")),
             SenderEvent::SendFailed(error) => lines.error(format!("{name}: libzmq refused a message: {error}")),
             SenderEvent::Undelivered(count) => {
                 lines.error(format!("{name}: {count} messages could not be delivered before the stop"));

@@ -23,7 +23,7 @@ use crate::host::template_request::TemplateRequest;
 use crate::host::{ConfigurationHandle, log};
 use crate::modules::log_writer::Log;
 use crate::modules::runtime::{Runtime, unique_name};
-use crate::modules::settings::{MODULE_SCOPE, check_module_security, security};
+use crate::modules::settings::module_security;
 use action::Action;
 use settings::ActionSettings;
 use worker::Worker;
@@ -72,12 +72,7 @@ impl Module for Omczmq {
     }
 
     fn module_parameters(&self, list: &ParameterList) -> Result<(), Refused> {
-        let values = list
-            .read(&MODULE_SCOPE)
-            .map_err(|errors| Refused(errors.iter().map(|error| format!("module: {error}")).collect()))?;
-        let settings = security(&values);
-        check_module_security(&settings).map_err(|error| Refused(vec![format!("module: {error}")]))?;
-        *lock(&self.security) = settings;
+        *lock(&self.security) = module_security(list)?;
         Ok(())
     }
 

@@ -371,7 +371,7 @@ mod tests {
             (&[("topics", "a,b,c,d,e"), ("dynatopic", "on")], "at most 4 topics; 5 are given"),
         ] {
             let errors = read(pairs).unwrap_err().join("\n");
-            assert!(errors.contains(text), "{pairs:?} said {errors}");
+            assert!(errors.contains(text), "{pairs:?}: {errors}");
         }
     }
 }

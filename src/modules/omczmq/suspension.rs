@@ -1,9 +1,9 @@
-//! An action that suspends itself to spare rsyslog's main queue: whether it still waits, and what is said about it.
+//! An action that suspends itself to spare rsyslog's main queue: whether it still waits, and what is logged about it.
 //!
 //! The host offers a refused batch again, message by message and then whole, before it counts the action as suspended
-//! (action.c actionCommit). None of that waits once more: only a resumption, which the host asks for, brings the patience
-//! back. Any worker of the action may come here. The line about the beginning is written while the main queue may be full, so
-//! it goes to standard error as well.
+//! (action.c actionCommit). None of that waits once more: only after a resumption, which the host asks for, does the
+//! action wait again. Any worker of the action may come here. The line about the beginning is written while the main queue
+//! may be full, so it goes to standard error as well.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Suspension {
     }
 
     /// Whether what does not fit is refused at once.
-    pub(super) fn is_impatient(&self) -> bool {
+    pub(super) fn refuses_at_once(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SUSPENDED
     }
 
@@ -56,17 +56,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_resumption_brings_the_patience_back() {
+    fn only_after_a_resumption_does_the_action_wait_again() {
         let suspension = Suspension::default();
-        assert!(!suspension.is_impatient());
+        assert!(!suspension.refuses_at_once());
         suspension.resume();
         suspension.begin("a", Duration::from_secs(10));
-        assert!(suspension.is_impatient());
+        assert!(suspension.refuses_at_once());
         suspension.resume();
-        assert!(!suspension.is_impatient());
+        assert!(!suspension.refuses_at_once());
         suspension.begin("a", Duration::from_secs(10));
-        assert!(suspension.is_impatient());
+        assert!(suspension.refuses_at_once());
         suspension.end("a");
-        assert!(!suspension.is_impatient());
+        assert!(!suspension.refuses_at_once());
     }
 }

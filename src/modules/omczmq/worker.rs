@@ -35,7 +35,7 @@ impl Standstill {
     }
 }
 
-/// See the module's text. Holds its action, because it may be freed after it.
+/// A worker of an action. It holds its action, because it may be freed after it.
 #[derive(Debug)]
 pub struct Worker {
     action: Arc<Action>,
@@ -111,7 +111,7 @@ impl Worker {
         }
     }
 
-    /// Whether a standstill this long is the end of the action's patience.
+    /// Whether a standstill this long reaches the action's send timeout.
     fn has_waited(&self, standstill: Duration) -> bool {
         self.action.settings().send_timeout.is_some_and(|timeout| standstill >= timeout)
     }
@@ -137,7 +137,7 @@ impl Worker {
                 feed.counters.dropped_queue_full.add(records as u64);
                 return Ok(());
             }
-            if self.action.suspension().is_impatient() {
+            if self.action.suspension().refuses_at_once() {
                 return Err(());
             }
             let standstill = waiting.get_or_insert_with(|| {
@@ -154,7 +154,7 @@ impl Worker {
             if host_is_stopping() && Instant::now() >= self.action.stop_deadline() {
                 return Err(());
             }
-            if self.has_waited(elapsed) && !self.action.is_patient() {
+            if self.has_waited(elapsed) && !self.action.waits_for_subscribers() {
                 if self.action.settings().spares_main_queue {
                     self.action.suspension().begin(self.action.name(), elapsed);
                 }

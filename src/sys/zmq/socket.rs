@@ -12,8 +12,8 @@ pub struct Socket {
     pub(super) context: Context,
 }
 
-// SAFETY: a libzmq socket may be handed from one thread to another with a full fence (zmq_socket(3)); every way of moving
-// a value between threads in Rust is one. It is not `Sync`.
+// SAFETY: a libzmq socket may be handed from one thread to another with a full memory barrier (zmq_socket(3)); every way of
+// moving a value between threads in Rust is one. It is not `Sync`.
 unsafe impl Send for Socket {}
 
 impl Drop for Socket {

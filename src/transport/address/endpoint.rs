@@ -3,7 +3,7 @@
 //!
 //! Pure code: no socket, no name resolution, any thread. The element syntax is CZMQ's (`zsock_attach`): a leading `@`
 //! binds, a leading `>` connects, neither takes the socket type's natural side. The addresses are libzmq's (zmq_tcp(7),
-//! zmq_ipc(7), zmq_inproc(7)), and what libzmq would refuse only at run time is refused here, in words.
+//! zmq_ipc(7), zmq_inproc(7)), and what libzmq would refuse only at run time is refused here, with the reason.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -14,19 +14,19 @@ pub struct Greeting {
 /// Why there is no greeting.
 #[derive(Debug, thiserror::Error)]
 pub enum GreetingError {
-    /// Something else was said.
+    /// Something else was sent.
     #[error("what answers there does not speak ZeroMQ")]
     NotZeroMq,
     /// An old libzmq.
     #[error("it speaks a version of ZMTP from before 3.0, which has no mechanisms")]
     TooOld,
-    /// Nothing was said.
+    /// Nothing was sent.
     #[error("it accepts the connection and says nothing")]
     Silent,
     /// The connection ended.
     #[error("it closes the connection at once")]
     Closed,
-    /// The system's own words.
+    /// The text of the system.
     #[error("{0}")]
     Io(std::io::Error),
 }

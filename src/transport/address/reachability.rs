@@ -1,4 +1,4 @@
-//! Why an endpoint cannot be reached, in words: libzmq retries in silence and keeps the reason to itself.
+//! Why an endpoint cannot be reached, as text: libzmq retries in silence and keeps the reason to itself.
 //!
 //! These calls block (name resolution, one connection attempt, one greeting), so they are made in threads of their own.
 
@@ -31,7 +31,7 @@ pub enum Obstacle {
     /// The socket file is there and may not be used.
     #[error("no permission to use the socket")]
     Permission,
-    /// The system's own words.
+    /// The text of the system.
     #[error("{0}")]
     Other(String),
     /// This host's own: no attempt can be made at all.

@@ -13,7 +13,7 @@ use super::Place;
 use crate::sys::descriptors::{Ending, Watch, limit};
 
 /// Longer than libzmq needs to close a descriptor.
-const PATIENCE: Duration = Duration::from_millis(20);
+const ENDING_TIMEOUT: Duration = Duration::from_millis(20);
 /// How often a descriptor that is about to be closed is looked at.
 pub(super) const STEP: Duration = Duration::from_millis(1);
 
@@ -61,7 +61,7 @@ impl CloseCauses {
     pub(super) fn closed(&mut self, descriptor: RawFd, place: &Place, is_judged: bool, now: Instant) {
         if let Some(Watched { watch, since }) = self.watched.remove(&descriptor).filter(|_| is_judged) {
             let age = now.saturating_duration_since(since);
-            self.pending.push(Pending { watch, descriptor, place: place.clone(), age, until: now + PATIENCE });
+            self.pending.push(Pending { watch, descriptor, place: place.clone(), age, until: now + ENDING_TIMEOUT });
         }
     }
 

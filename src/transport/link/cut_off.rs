@@ -90,7 +90,7 @@ pub(super) fn cut(descriptor: i32, address: PeerAddress) -> Cut {
     }
 }
 
-/// Where peers were cut off for taking nothing: the next time there is no patience.
+/// Where peers were cut off for taking nothing: the next time they are cut off at once.
 #[derive(Debug, Default)]
 pub(super) struct Probation {
     terms: Vec<Term>,

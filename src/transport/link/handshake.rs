@@ -14,7 +14,7 @@ pub enum Ended {
     Ready,
     /// Its handshake had failed, and that was reported.
     Failed,
-    /// Its handshake had failed, and nothing was said about that.
+    /// Its handshake had failed, and that was not reported.
     FailedSilently,
 }
 

@@ -78,7 +78,7 @@ pub enum LinkEvent {
     AcceptedReady,
     /// An accepted connection whose handshake had succeeded ended.
     AcceptedLost,
-    /// The handshake of an accepted connection failed, in plain words. One that our authenticator refused is reported there.
+    /// The handshake of an accepted connection failed; the text says how. One that our authenticator refused is reported there.
     AcceptedFailed(Refusal, String),
     /// A connection was ended on this side: the peer had sent a frame over the limit.
     Oversize(Place),

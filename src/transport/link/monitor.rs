@@ -98,7 +98,7 @@ impl Monitor {
 pub struct MonitorEvent {
     /// What happened.
     pub kind: MonitorEventKind,
-    /// Where, in libzmq's words; from a peer's resolver, so escape it before showing it.
+    /// Where, as libzmq writes it; from a peer's resolver, so escape it before showing it.
     pub endpoint: String,
 }
 
@@ -190,7 +190,7 @@ impl MonitorEventKind {
 }
 
 impl fmt::Display for MonitorEvent {
-    /// One line in plain words, with the endpoint's control characters escaped.
+    /// One line of plain English, with the endpoint's control characters escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.endpoint.escape_debug())?;
         if !self.endpoint.is_empty() {
@@ -231,7 +231,7 @@ impl fmt::Display for MonitorEventKind {
     }
 }
 
-/// The `ZMQ_PROTOCOL_ERROR_*` codes of zmq.h (4.3.0 and later) in words.
+/// The `ZMQ_PROTOCOL_ERROR_*` codes of zmq.h (4.3.0 and later) as text.
 fn protocol_error(code: u32) -> &'static str {
     match code {
         0x1000_0001 => "unexpected command",
@@ -373,8 +373,8 @@ mod tests {
     }
 
     #[test]
-    fn every_event_has_its_value_and_its_words() {
-        for (bits, value, kind, words) in [
+    fn every_event_has_its_value_and_its_text() {
+        for (bits, value, kind, text) in [
             (event::CONNECT_RETRIED, 100, MonitorEventKind::ConnectRetried { interval_ms: 100 }, "in 100 ms"),
             (event::ACCEPT_FAILED, 24, MonitorEventKind::AcceptFailed(24), "Too many open files"),
             (event::HANDSHAKE_FAILED_AUTH, 400, MonitorEventKind::HandshakeFailedAuth(400), "refused (ZAP status 400)"),
@@ -391,7 +391,7 @@ mod tests {
             (event::MONITOR_STOPPED, 0, MonitorEventKind::Stopped, "monitoring ended"),
         ] {
             assert_eq!(MonitorEventKind::parse(&frame(bits, value)), Some(kind));
-            assert!(kind.to_string().ends_with(words) || kind.to_string().contains(words), "{kind}");
+            assert!(kind.to_string().ends_with(text) || kind.to_string().contains(text), "{kind}");
         }
         assert_eq!(
             MonitorEventKind::parse(&frame(event::CONNECTED, u32::MAX)),

@@ -1,4 +1,4 @@
-//! What is known of an endpoint, in types and in words.
+//! What is known of an endpoint, in types and as text.
 use std::fmt;
 
 use super::monitor::MonitorEventKind;
@@ -26,7 +26,7 @@ pub enum State {
 /// How a handshake failed, as far as the client's side is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The server's authenticator said no to our key.
+    /// The server's authenticator refused our key.
     Key,
     /// The server's authenticator could not decide (ZAP status 300 or 500).
     Authenticator,

@@ -62,7 +62,7 @@ pub(super) struct Connection {
     is_missing: bool,
 }
 
-/// See the head of this file.
+/// What is known of one socket's connections.
 #[derive(Debug)]
 pub struct Table {
     endpoints: Vec<RemoteEndpoint>,
@@ -263,7 +263,7 @@ impl Table {
             return;
         }
         self.last_accepted_end = Some(now);
-        // A message that CURVE cannot open is reported in words of its own.
+        // A message that CURVE cannot open is reported with a text of its own.
         let is_reported = self.accepted.is_failing();
         let ended = self.accepted.ended(descriptor);
         outputs.push(Output::Judge { descriptor, place, is_judged: ended == Ended::Ready && !is_reported });

@@ -13,8 +13,8 @@ use crate::transport::counters::{ConnectionCounters, ReceiverCounters};
 use crate::transport::link::command::Commands;
 use crate::transport::link::handle::shown_by;
 use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
-use crate::transport::socket::listening::Listener;
-use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};
+use crate::transport::socket::open::{OpenError, OpenSocket};
+use crate::transport::socket::reopening::{Attempt, ReopeningSocket};
 use crate::transport::wire::framing::Framing;
 
 /// What a receiver shares with its owner and with the driver.
@@ -77,12 +77,8 @@ pub trait Intake {
 
 /// Everything an input's thread needs.
 pub struct Receiver<I> {
-    /// The context of the module and the driver.
-    pub surroundings: Surroundings,
-    /// How to open the socket.
-    pub plan: SocketPlan,
-    /// What is bound already.
-    pub listeners: Vec<Option<Listener>>,
+    /// Its socket.
+    pub socket: ReopeningSocket,
     /// Which frames are records.
     pub framing: Framing,
     /// The most frames one message may have.
@@ -97,119 +93,77 @@ pub struct Receiver<I> {
 
 /// Messages drained per wake-up before commands and the stop are looked at again.
 const DRAIN: usize = 1024;
-/// How often failed listeners, or the whole socket, are tried again.
-const RETRY: Duration = Duration::from_secs(5);
 /// How long the drain at the stop may take: the host waits a second for all its inputs.
 const LAST_DRAIN: Duration = Duration::from_millis(500);
 
-/// What the thread knows besides its socket.
-struct Progress {
-    frames: Frames,
-    /// The next try of what failed; `None` where trying again cannot help.
-    retry_at: Option<Instant>,
-    has_failed: bool,
-    /// What the last message showed, and the link's generation then: mostly the next one shows the same.
-    last: Option<(u64, i32, PublicKey)>,
-}
-
 impl<I: Intake> Receiver<I> {
     /// Runs until it is told to stop, and then passes on what libzmq still has.
-    pub fn run(mut self) {
-        let frames = Frames::new(self.max_frames);
-        let mut progress = Progress { frames, retry_at: Some(Instant::now()), has_failed: false, last: None };
-        let mut open: Option<OpenSocket> = None;
-        while !self.shared.commands.is_stopping() {
-            self.obey(&mut open, &mut progress);
-            self.try_failed(&mut open, &mut progress);
-            let has_received = open.as_ref().is_some_and(|open| self.drain(open, &mut progress, DRAIN) > 0);
+    pub fn run(self) {
+        let Self { mut socket, framing, max_frames, shared, tracks_keys, intake } = self;
+        let frames = Frames::new(max_frames);
+        let mut passage = Passage { frames, framing, shared, tracks_keys, last: None, intake };
+        while !passage.shared.commands.is_stopping() {
+            if socket.obey() {
+                passage.finish(socket.take());
+            }
+            if let Some(attempt) = socket.retry() {
+                passage.tell(&attempt);
+            }
+            let has_received = socket.open().is_some_and(|open| passage.drain(open) > 0);
             if !has_received {
-                self.sleep(open.as_ref(), &progress);
+                sleep(&socket, &passage.shared.commands);
             }
         }
-        if let Some(open) = &mut open {
-            self.finish(open, &mut progress);
+        passage.finish(socket.take());
+    }
+}
+
+fn sleep(socket: &ReopeningSocket, commands: &Commands) {
+    let wait = socket.due().map(|at| at.saturating_duration_since(Instant::now()));
+    let mut items = vec![PollItem::descriptor(commands.descriptor(), POLLIN)];
+    items.extend(socket.open().map(|open| PollItem::socket(&open.socket, POLLIN)));
+    let _ = poll(&mut items, wait.map_or(-1, |wait| wait.as_millis() as i64 + 1));
+    commands.clear();
+}
+
+/// The way of the records from a socket to the intake.
+struct Passage<I> {
+    frames: Frames,
+    framing: Framing,
+    shared: Arc<ReceiverShared>,
+    tracks_keys: bool,
+    /// What the last message showed, and the link's generation then: mostly the next one shows the same.
+    last: Option<(u64, i32, PublicKey)>,
+    intake: I,
+}
+
+impl<I: Intake> Passage<I> {
+    fn tell(&mut self, attempt: &Attempt) {
+        for error in &attempt.errors {
+            self.intake.tell(ReceiverEvent::OpenFailed(error));
+        }
+        if attempt.has_recovered {
+            self.intake.tell(ReceiverEvent::Recovered);
         }
     }
 
     /// Ends the connections at once; what is in libzmq's pipes stays readable, and is passed on.
-    fn finish(&mut self, open: &mut OpenSocket, progress: &mut Progress) {
+    fn finish(&mut self, open: Option<OpenSocket>) {
+        let Some(mut open) = open else { return };
         open.detach();
         let deadline = Instant::now() + LAST_DRAIN;
-        while self.drain(open, progress, DRAIN) > 0 && Instant::now() < deadline {}
+        while self.drain(&open) > 0 && Instant::now() < deadline {}
     }
 
-    fn obey(&mut self, open: &mut Option<OpenSocket>, progress: &mut Progress) {
-        let commands = self.shared.commands.take();
-        if commands.is_empty() {
-            return;
-        }
-        let keys = match open.as_mut() {
-            Some(socket) => socket.obey(&self.plan, commands),
-            None => OpenSocket::keys_in(commands),
-        };
-        let Some(security) = keys else { return };
-        self.plan.security = security;
-        if let Some(mut old) = open.take() {
-            self.finish(&mut old, progress);
-        }
-        progress.retry_at = Some(Instant::now());
-    }
-
-    /// Opens the socket, or what of it failed, when that is due.
-    fn try_failed(&mut self, open: &mut Option<OpenSocket>, progress: &mut Progress) {
-        if progress.retry_at.is_none_or(|at| at > Instant::now()) {
-            return;
-        }
-        progress.retry_at = Some(Instant::now() + RETRY);
-        let errors = match open {
-            Some(open) => open.retry(&self.plan, &mut self.listeners),
-            None => match OpenSocket::open(
-                &self.surroundings,
-                &self.plan,
-                &mut self.listeners,
-                Arc::clone(&self.shared) as _,
-            ) {
-                Ok((opened, errors)) => {
-                    *open = Some(opened);
-                    errors
-                }
-                Err(error) => {
-                    if error.is_permanent() {
-                        progress.retry_at = None;
-                    }
-                    vec![error]
-                }
-            },
-        };
-        for error in &errors {
-            self.intake.tell(ReceiverEvent::OpenFailed(error));
-        }
-        if errors.is_empty() {
-            progress.retry_at = None;
-            if progress.has_failed {
-                self.intake.tell(ReceiverEvent::Recovered);
-            }
-        }
-        progress.has_failed = !errors.is_empty();
-    }
-
-    fn sleep(&self, open: Option<&OpenSocket>, progress: &Progress) {
-        let wait = progress.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
-        let mut items = vec![PollItem::descriptor(self.shared.commands.descriptor(), POLLIN)];
-        items.extend(open.map(|open| PollItem::socket(&open.socket, POLLIN)));
-        let _ = poll(&mut items, wait.map_or(-1, |wait| wait.as_millis() as i64 + 1));
-        self.shared.commands.clear();
-    }
-
-    /// Receives and passes on at most `most` messages; returns how many there were.
-    fn drain(&mut self, open: &OpenSocket, progress: &mut Progress, most: usize) -> usize {
+    /// Receives and passes on what has arrived, up to a bound; returns how many messages there were.
+    fn drain(&mut self, open: &OpenSocket) -> usize {
         let mut count = 0;
-        while count < most && progress.frames.receive(open) {
+        while count < DRAIN && self.frames.receive(open) {
             count += 1;
             if self.tracks_keys {
-                progress.note(open);
+                self.note(open);
             }
-            self.take(&progress.frames);
+            self.pass_on();
         }
         if count > 0 {
             self.intake.flush();
@@ -217,7 +171,8 @@ impl<I: Intake> Receiver<I> {
         count
     }
 
-    fn take(&mut self, frames: &Frames) {
+    fn pass_on(&mut self) {
+        let frames = &self.frames;
         let counters = &self.shared.counters;
         counters.received.increment();
         counters.bytes.add(frames.bytes as u64);
@@ -243,9 +198,7 @@ impl<I: Intake> Receiver<I> {
             }
         }
     }
-}
 
-impl Progress {
     /// Lets the driver know by which connection the message came.
     fn note(&mut self, open: &OpenSocket) {
         let Some((descriptor, key)) = self.frames.last().and_then(shown_by) else { return };

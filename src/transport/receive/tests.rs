@@ -13,6 +13,7 @@ use crate::transport::link::driver::Driver;
 use crate::transport::socket::listening::SocketFile;
 use crate::transport::socket::open::{SocketPlan, Surroundings};
 use crate::transport::socket::options::SocketOptions;
+use crate::transport::socket::reopening::ReopeningSocket;
 use crate::transport::socket::socket_type::SocketType;
 use crate::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
 
@@ -59,18 +60,18 @@ fn a_socket_that_cannot_be_opened_is_tried_again_at_each_change_of_keys_and_does
     let notes = Notes::default();
     let shared = Arc::new(ReceiverShared::new(Box::new(|_| {})));
     shared.commands.open().unwrap();
+    let plan = SocketPlan {
+        socket_type: SocketType::Pull,
+        endpoints: Endpoint::parse_list(&format!("@{endpoint}")).unwrap(),
+        options: SocketOptions::default(),
+        security: Arc::new(Security::None),
+        zap_domain: "test".to_owned(),
+        socket_file: SocketFile::default(),
+        topics: Vec::new(),
+    };
+    let surroundings = Surroundings { driver: Arc::new(Driver::start().unwrap()), context: context.clone() };
     let receiver = Receiver {
-        surroundings: Surroundings { driver: Arc::new(Driver::start().unwrap()), context: context.clone() },
-        plan: SocketPlan {
-            socket_type: SocketType::Pull,
-            endpoints: Endpoint::parse_list(&format!("@{endpoint}")).unwrap(),
-            options: SocketOptions::default(),
-            security: Arc::new(Security::None),
-            zap_domain: "test".to_owned(),
-            socket_file: SocketFile::default(),
-            topics: Vec::new(),
-        },
-        listeners: vec![None],
+        socket: ReopeningSocket::new(surroundings, plan, vec![None], Arc::clone(&shared) as _),
         framing: Framing {
             socket_type: SocketType::Pull,
             topic_frame: TopicFrame::Off,

@@ -30,7 +30,7 @@ impl Outcome {
     }
 }
 
-/// See the head of this file.
+/// The sums of the batch in hand, not yet in the counters.
 #[derive(Debug, Default)]
 pub(super) struct Accounting {
     bytes: u64,

@@ -1,17 +1,18 @@
 //! What the sender's thread does between opening its socket and closing it.
 
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::accounting::{Accounting, Outcome};
-use super::{OnFull, PROBATION, REOPEN_LINGER, RETRY, SLICE, Sender, SenderEvent, SenderEvents};
+use super::handover::Reached;
+use super::{OnFull, PROBATION, REOPEN_LINGER, SLICE, Sender, SenderEvent, SenderEvents};
 use crate::sys::zmq::{DONTWAIT, Message, POLLIN, POLLOUT, PollItem, SNDMORE, Socket, option, poll};
 use crate::transport::link::handle::shown_by;
 use crate::transport::send::batch::{Batch, Frame};
 use crate::transport::send::subscriptions::{Change, Subscriptions};
 use crate::transport::socket::open::OpenSocket;
+use crate::transport::socket::reopening::ReopeningSocket;
 use crate::transport::socket::socket_type::SocketType;
 
 /// Subscriptions read before something else gets its turn: a subscriber that repeats itself must not hold up the others.
@@ -42,9 +43,6 @@ impl Waiting {
 pub(super) struct EventLoop {
     subscriptions: Subscriptions,
     received: Message,
-    /// The next try of what failed; `None` where trying again cannot help, or nothing has failed.
-    retry_at: Option<Instant>,
-    has_failed: bool,
     /// When to judge again whether the queue is open: an accepted connection has ended a moment ago.
     judge_at: Option<Instant>,
     /// Whether the next frame begins a ZeroMQ message.
@@ -59,26 +57,7 @@ pub(super) struct EventLoop {
     accounting: Accounting,
 }
 
-/// What the thread does next.
-pub(super) enum Next {
-    /// There is something to do now.
-    Turn,
-    /// Nothing until one of these.
-    Sleep(Sleep),
-}
-
-/// How far a batch came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    /// All of it is dealt with.
-    End,
-    /// libzmq has no room for the next frame.
-    Full,
-    /// The deadline passed.
-    Deadline,
-}
-
-/// See [`EventLoop::prepare_sleep`].
+/// What ends a sleep of the thread, besides a wake.
 pub(super) struct Sleep {
     descriptor: Option<RawFd>,
     longest: Option<Duration>,
@@ -113,8 +92,6 @@ impl EventLoop {
         Self {
             subscriptions: Subscriptions::default(),
             received: Message::new(),
-            retry_at: Some(Instant::now()),
-            has_failed: false,
             judge_at: None,
             is_first: true,
             skipped: None,
@@ -126,11 +103,11 @@ impl EventLoop {
     }
 
     /// Opens the queue while messages have somewhere to go: a publisher needs an endpoint, everybody else a peer.
-    fn judge<E>(&mut self, sender: &Sender<E>, open: Option<&OpenSocket>) {
+    fn judge<E>(&mut self, sender: &Sender<E>) {
         self.judge_at = None;
         sender.feed.must_judge.store(false, Ordering::Release);
         let queue = &sender.feed.queue;
-        let Some(open) = open else {
+        let Some(open) = sender.socket.open() else {
             queue.set_admitting(false);
             return;
         };
@@ -148,31 +125,29 @@ impl EventLoop {
     }
 
     /// Does what others want, and what is due.
-    pub(super) fn turn<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut Option<OpenSocket>) {
-        let commands = sender.feed.commands.take();
-        if !commands.is_empty() {
-            let keys = match open.as_mut() {
-                Some(socket) => socket.obey(&sender.plan, commands),
-                None => OpenSocket::keys_in(commands),
-            };
-            if let Some(security) = keys {
-                sender.plan.security = security;
-                self.close(sender, open);
+    pub(super) fn turn<E: SenderEvents>(&mut self, sender: &mut Sender<E>) {
+        if sender.socket.obey() {
+            self.close(sender);
+        }
+        if let Some(attempt) = sender.socket.retry() {
+            for error in &attempt.errors {
+                sender.events.tell(SenderEvent::OpenFailed(error));
             }
+            if attempt.has_recovered {
+                sender.events.tell(SenderEvent::Recovered);
+            }
+            self.judge(sender);
         }
-        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
-            self.try_failed(sender, open);
-        }
-        self.read_subscriptions(sender, open.as_ref());
+        self.read_subscriptions(sender);
         let is_due = self.judge_at.is_some_and(|at| at <= Instant::now());
         if is_due || sender.feed.must_judge.load(Ordering::Acquire) {
-            self.judge(sender, open.as_ref());
+            self.judge(sender);
         }
     }
 
     /// Closes the socket, to open it anew. What libzmq still has for its peers gets a second to leave.
-    fn close<E>(&mut self, sender: &Sender<E>, open: &mut Option<OpenSocket>) {
-        if let Some(mut old) = open.take() {
+    fn close<E>(&mut self, sender: &mut Sender<E>) {
+        if let Some(mut old) = sender.socket.take() {
             let _ = old.socket.set_int(option::LINGER, REOPEN_LINGER.as_millis() as i32);
             old.detach();
         }
@@ -182,51 +157,12 @@ impl EventLoop {
             // libzmq drops a message whose last frame is missing.
             self.skipped = Some(Outcome::Refused);
         }
-        self.retry_at = Some(Instant::now());
-        self.judge(sender, None);
-    }
-
-    /// Opens the socket, or the listeners that failed.
-    fn try_failed<E: SenderEvents>(&mut self, sender: &mut Sender<E>, open: &mut Option<OpenSocket>) {
-        self.retry_at = Some(Instant::now() + RETRY);
-        let errors = match open {
-            Some(open) => open.retry(&sender.plan, &mut sender.listeners),
-            None => {
-                let owner = Arc::clone(&sender.feed) as _;
-                match OpenSocket::open(&sender.surroundings, &sender.plan, &mut sender.listeners, owner) {
-                    Ok((opened, errors)) => {
-                        *open = Some(opened);
-                        errors
-                    }
-                    Err(error) => {
-                        if error.is_permanent() {
-                            self.retry_at = None;
-                        }
-                        vec![error]
-                    }
-                }
-            }
-        };
-        for error in &errors {
-            sender.events.tell(SenderEvent::OpenFailed(error));
-        }
-        if errors.is_empty() {
-            self.retry_at = None;
-            if self.has_failed {
-                sender.events.tell(SenderEvent::Recovered);
-            }
-        }
-        self.has_failed = !errors.is_empty();
-        self.judge(sender, open.as_ref());
+        self.judge(sender);
     }
 
     /// Takes in which subscriptions began and ended; `true` where there may be more of them.
-    pub(super) fn read_subscriptions<E: SenderEvents>(
-        &mut self,
-        sender: &Sender<E>,
-        open: Option<&OpenSocket>,
-    ) -> bool {
-        let Some(open) = open.filter(|_| self.has_subscriptions) else { return false };
+    pub(super) fn read_subscriptions<E: SenderEvents>(&mut self, sender: &Sender<E>) -> bool {
+        let Some(open) = sender.socket.open().filter(|_| self.has_subscriptions) else { return false };
         for _ in 0..SUBSCRIPTIONS {
             if open.socket.receive(&mut self.received, DONTWAIT).is_err() {
                 return false;
@@ -245,42 +181,33 @@ impl EventLoop {
         true
     }
 
-    /// Whether a batch can be sent without the thread having something to see to first.
-    pub(super) fn is_unhindered<E: SenderEvents>(&mut self, sender: &Sender<E>, open: Option<&OpenSocket>) -> bool {
-        let feed = &sender.feed;
-        if open.is_none() || self.lossy_since.is_some() || feed.commands.has_some() {
-            return false;
-        }
-        if self.read_subscriptions(sender, open) {
-            // Having looked has taken away what would have woken the thread.
-            feed.commands.wake();
-            return false;
-        }
-        true
+    /// Whether full subscribers lose messages at the moment.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.lossy_since.is_some()
     }
 
-    /// What to wait for until there is something to do.
+    /// What to wait for until there is something to do; `None` where there is something now.
     ///
     /// The socket's own descriptor is polled, not the socket, because others may use it meanwhile. Such a descriptor tells only
     /// of what comes after the last look at the socket's events (zmq_getsockopt(3), `ZMQ_FD`), so that look is taken here, and
     /// a worker that sends meanwhile sees for itself what its calls have taken in.
-    pub(super) fn prepare_sleep(&self, open: Option<&OpenSocket>) -> Next {
+    pub(super) fn prepare_sleep(&self, socket: &ReopeningSocket) -> Option<Sleep> {
+        let open = socket.open();
         // DEALER and CLIENT could be sent answers: nobody reads them, so they must not keep us awake.
         let wanted = if self.has_subscriptions { POLLIN } else { 0 };
         if open.is_some_and(|open| has_events(&open.socket, wanted)) {
-            return Next::Turn;
+            return None;
         }
-        let due = [self.retry_at, self.judge_at].into_iter().flatten().min();
+        let due = [socket.due(), self.judge_at].into_iter().flatten().min();
         let longest = due.map(|at| at.saturating_duration_since(Instant::now()));
         let descriptor = open.and_then(|open| open.socket.get_int(option::FD).ok());
-        Next::Sleep(Sleep { descriptor, longest })
+        Some(Sleep { descriptor, longest })
     }
 
     /// Sends a batch from where it was left. Without `may_wait` as far as libzmq takes it at once.
     pub(super) fn send_batch<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut Option<OpenSocket>,
         batch: &mut Batch,
         may_wait: bool,
     ) -> Reached {
@@ -288,7 +215,7 @@ impl EventLoop {
         while let Some(frame) = batch.frames.get_mut(batch.next) {
             let outcome = match self.skipped {
                 Some(outcome) => outcome,
-                None => self.send_frame(sender, open, frame, may_wait),
+                None => self.send_frame(sender, frame, may_wait),
             };
             match outcome {
                 Outcome::TooLate => reached = Reached::Deadline,
@@ -309,13 +236,7 @@ impl EventLoop {
         reached
     }
 
-    fn send_frame<E: SenderEvents>(
-        &mut self,
-        sender: &mut Sender<E>,
-        open: &mut Option<OpenSocket>,
-        frame: &mut Frame,
-        may_wait: bool,
-    ) -> Outcome {
+    fn send_frame<E: SenderEvents>(&mut self, sender: &mut Sender<E>, frame: &mut Frame, may_wait: bool) -> Outcome {
         if self.is_first && self.has_subscriptions && !self.subscriptions.match_everything() {
             // libzmq would drop it too, after looking through its own copy of the subscriptions.
             if !self.subscriptions.match_frame(frame.message.as_slice()) {
@@ -323,19 +244,18 @@ impl EventLoop {
             }
         }
         let flags = if frame.has_more { SNDMORE } else { 0 };
-        let Some(socket) = open.as_ref().map(|open| &open.socket) else { return Outcome::Full };
+        let Some(socket) = sender.socket.open().map(|open| &open.socket) else { return Outcome::Full };
         if self.lossy_since.is_none() && socket.send(&mut frame.message, flags | DONTWAIT).is_ok() {
             return Outcome::Sent;
         }
-        self.send_patiently(sender, open, frame, flags, may_wait)
+        self.send_or_wait(sender, frame, flags, may_wait)
     }
 
     /// Sends a frame that did not go out at once.
     #[cold]
-    fn send_patiently<E: SenderEvents>(
+    fn send_or_wait<E: SenderEvents>(
         &mut self,
         sender: &mut Sender<E>,
-        open: &mut Option<OpenSocket>,
         frame: &mut Frame,
         flags: i32,
         may_wait: bool,
@@ -343,8 +263,8 @@ impl EventLoop {
         let mut waiting: Option<Waiting> = None;
         loop {
             // It was closed while this frame waited.
-            let Some(socket) = open.as_ref() else { return self.skipped.unwrap_or(Outcome::Full) };
-            match socket.socket.send(&mut frame.message, flags | DONTWAIT) {
+            let Some(open) = sender.socket.open() else { return self.skipped.unwrap_or(Outcome::Full) };
+            match open.socket.send(&mut frame.message, flags | DONTWAIT) {
                 Ok(()) => {
                     if waiting.is_some() {
                         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
@@ -355,18 +275,18 @@ impl EventLoop {
                 Err(error) if error.would_block() && !may_wait => return Outcome::Full,
                 Err(error) if error.would_block() => {
                     if sender.settings.on_full == OnFull::Drop {
-                        return self.send_lossy(socket, frame, flags);
+                        return self.send_lossy(open, frame, flags);
                     }
                     if self.lossy_since.is_some() {
                         self.lossy_since = Some(Instant::now());
-                        return self.send_lossy(socket, frame, flags);
+                        return self.send_lossy(open, frame, flags);
                     }
                     self.accounting.flush(&sender.feed);
                     let waiting = waiting.get_or_insert_with(Waiting::begin);
                     if self.is_publisher {
-                        cut_off_relapsed(sender, socket);
+                        cut_off_relapsed(sender, open);
                     }
-                    if self.wait_for_room(sender, open, frame, flags) {
+                    if self.wait_for_room(sender, frame, flags) {
                         sender.feed.progress.fetch_add(1, Ordering::Relaxed);
                         return Outcome::Sent;
                     }
@@ -374,7 +294,7 @@ impl EventLoop {
                         return Outcome::TooLate;
                     }
                     if self.is_publisher && waiting.is_over(sender.settings.send_timeout) {
-                        if let Some(open) = open.as_ref() {
+                        if let Some(open) = sender.socket.open() {
                             self.deal_with_stuck_subscriber(sender, open);
                         }
                         waiting.restart();
@@ -390,29 +310,23 @@ impl EventLoop {
     }
 
     /// Waits one slice; `true` when the frame went out meanwhile.
-    fn wait_for_room<E: SenderEvents>(
-        &mut self,
-        sender: &mut Sender<E>,
-        open: &mut Option<OpenSocket>,
-        frame: &mut Frame,
-        flags: i32,
-    ) -> bool {
-        let Some(socket) = open.as_ref().map(|open| &open.socket) else { return false };
+    fn wait_for_room<E: SenderEvents>(&mut self, sender: &mut Sender<E>, frame: &mut Frame, flags: i32) -> bool {
+        let Some(socket) = sender.socket.open().map(|open| &open.socket) else { return false };
         if self.is_publisher {
             let _ = socket.set_int(option::SNDTIMEO, SLICE.as_millis() as i32);
             let is_sent = socket.send(&mut frame.message, flags).is_ok();
-            self.turn(sender, open);
+            self.turn(sender);
             return is_sent;
         }
         let commands = &sender.feed.commands;
         let mut items = [PollItem::socket(socket, POLLOUT), PollItem::descriptor(commands.descriptor(), POLLIN)];
         let _ = poll(&mut items, SLICE.as_millis() as i64);
         commands.clear();
-        self.turn(sender, open);
+        self.turn(sender);
         false
     }
 
-    /// Sends to whoever has room. Those who have none lose this one.
+    /// Sends to the peers that have room. Those that have none lose this one.
     fn send_lossy(&mut self, open: &OpenSocket, frame: &mut Frame, flags: i32) -> Outcome {
         if !self.is_publisher || open.socket.set_int(option::XPUB_NODROP, 0).is_err() {
             return Outcome::Dropped;
@@ -436,12 +350,12 @@ impl EventLoop {
     fn end_probation<E: SenderEvents>(&mut self, sender: &Sender<E>) {
         if self.lossy_since.is_some_and(|since| since.elapsed() >= PROBATION) {
             self.lossy_since = None;
-            sender.events.tell(SenderEvent::Patient);
+            sender.events.tell(SenderEvent::SubscribersRecovered);
         }
     }
 }
 
-/// A peer that was cut off and has come back gets no patience.
+/// A peer that was cut off and has come back is cut off at once.
 fn cut_off_relapsed<E: SenderEvents>(sender: &Sender<E>, open: &OpenSocket) {
     for address in open.link.cut_off_relapsed() {
         sender.events.tell(SenderEvent::Relapsed { address: address.to_string() });

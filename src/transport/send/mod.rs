@@ -1,20 +1,23 @@
 //! The thread that delivers an action's batches.
 //!
-//! It takes them from the queue and hands them to libzmq, keeps book of its subscribers, and at the end delivers what is
-//! left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's and the waker's descriptors; while a subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon
-//! as there is room (XPUB always polls as writable).
+//! It takes them from the queue and hands them to libzmq, keeps count of its subscribers, and at the end delivers what is
+//! left within one deadline. It sleeps in one place, in `zmq_poll` on the socket's and the waker's descriptors; while a
+//! subscriber is full it sleeps in a send with a short timeout, because libzmq wakes that one as soon as there is room (XPUB
+//! always polls as writable).
 //!
-//! A batch that finds the queue empty and the thread asleep need not wake it: whoever brings the batch sends it, in the
-//! thread's place and under its lock (`inline_send.rs`), as far as libzmq takes it at once. The rest stays for the thread.
+//! A small batch that finds the queue empty and the thread asleep need not wake it: its worker sends it in the thread's
+//! place, as far as libzmq takes it at once. The rest stays for the thread. The protocol is in `handover.rs`.
 
 mod accounting;
 pub mod batch;
 mod event_loop;
-mod inline_send;
+mod handover;
 pub mod queue;
 pub mod subscriptions;
+mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod transmitter;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -25,11 +28,11 @@ use crate::transport::counters::{ConnectionCounters, SenderCounters};
 use crate::transport::link::command::Commands;
 use crate::transport::link::{LinkEvent, LinkOwner, LinkReport};
 use crate::transport::send::batch::Batch;
-use crate::transport::send::queue::{Popped, PushError, SendQueue, Weighed};
-use crate::transport::socket::listening::Listener;
-use crate::transport::socket::open::{OpenError, OpenSocket, SocketPlan, Surroundings};
-use event_loop::{EventLoop, Reached};
-use inline_send::{InlineSender, Parts, SendNow};
+use crate::transport::send::queue::{Popped, PushError, SendQueue};
+use crate::transport::socket::open::OpenError;
+use crate::transport::socket::reopening::ReopeningSocket;
+use handover::{Handover, SendInPlace};
+use transmitter::SocketTransmitter;
 
 /// What a sender does when a subscriber, or every peer, is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub enum SenderEvent<'a> {
     /// A subscriber is stuck but cannot be told from the others: full ones lose messages until it recovers.
     Lossy,
     /// The stuck subscriber has recovered.
-    Patient,
+    SubscribersRecovered,
     /// libzmq refused a message for good.
     SendFailed(crate::sys::zmq::Error),
     /// The deadline passed with this many log messages undelivered.
@@ -102,7 +105,7 @@ pub struct Feed {
     /// When delivery ends, once a stop has begun.
     deadline: Mutex<Option<Instant>>,
     /// Where a batch can be sent at once, while the sender runs.
-    inline: OnceLock<Weak<dyn SendNow>>,
+    in_place: OnceLock<Weak<dyn SendInPlace<Self>>>,
     /// It takes nothing without a peer; false for publishers.
     needs_peer: AtomicBool,
     /// Peers came or went since the sender has last judged whether the queue is open.
@@ -127,7 +130,7 @@ impl Feed {
             report,
             progress: AtomicU64::new(0),
             deadline: Mutex::new(None),
-            inline: OnceLock::new(),
+            in_place: OnceLock::new(),
             needs_peer: AtomicBool::new(true),
             must_judge: AtomicBool::new(true),
         }
@@ -135,28 +138,8 @@ impl Feed {
 
     /// Accepts a batch: sends it where nothing is before it, or puts it into the queue. Never waits.
     pub fn offer(&self, batch: Batch) -> Result<(), PushError<Batch>> {
-        let inline = self.inline.get().and_then(Weak::upgrade);
-        let batch = match inline {
-            Some(inline) => match inline.send_now(batch) {
-                Ok(()) => return Ok(()),
-                Err(batch) => batch,
-            },
-            None => batch,
-        };
-        let messages = batch.messages();
-        let must_wake = self.queue.push(batch)?;
-        self.note_accepted(messages);
-        if must_wake {
-            self.commands.wake();
-        }
-        Ok(())
-    }
-
-    fn note_accepted(&self, messages: usize) {
-        let depth = self.queue.depth() as u64;
-        self.counters.queue_depth.set(depth);
-        self.counters.queue_depth_max.raise(depth);
-        self.counters.accepted.add(messages as u64);
+        let in_place = self.in_place.get().and_then(Weak::upgrade);
+        handover::offer(self, in_place.as_deref(), batch)
     }
 
     /// A number that changes with every message that libzmq takes.
@@ -168,8 +151,7 @@ impl Feed {
     /// Ends the feed: nothing goes in any more, and what is inside is delivered until `deadline`.
     pub fn close(&self, deadline: Instant) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
-        self.queue.close();
-        self.commands.wake();
+        handover::close(self);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -204,19 +186,13 @@ impl LinkOwner for Feed {
 const SLICE: Duration = Duration::from_millis(100);
 /// How long what libzmq has may take to leave a socket that is opened anew with other keys.
 const REOPEN_LINGER: Duration = Duration::from_secs(1);
-/// How often failed listeners, or the whole socket, are tried again.
-const RETRY: Duration = Duration::from_secs(5);
-/// A stuck publisher becomes patient again after this long without a full subscriber.
+/// A publisher waits for full subscribers again after this long without one.
 const PROBATION: Duration = Duration::from_secs(1);
 
 /// Everything an action's thread needs.
 pub struct Sender<E> {
-    /// The context of the module and the driver.
-    pub surroundings: Surroundings,
-    /// How to open the socket.
-    pub plan: SocketPlan,
-    /// What is bound already.
-    pub listeners: Vec<Option<Listener>>,
+    /// Its socket.
+    pub socket: ReopeningSocket,
     /// How to behave.
     pub settings: SenderSettings,
     /// What is shared.
@@ -232,20 +208,19 @@ impl<E: SenderEvents> Sender<E> {
         E: 'static,
     {
         let feed = Arc::clone(&self.feed);
-        feed.needs_peer.store(!self.plan.socket_type.is_publisher(), Ordering::Relaxed);
-        let event_loop = EventLoop::new(self.plan.socket_type);
-        let inline = Arc::new(InlineSender::new(Parts { sender: self, open: None, event_loop }));
-        let direct: Arc<dyn SendNow> = Arc::clone(&inline) as _;
+        feed.needs_peer.store(!self.socket.socket_type().is_publisher(), Ordering::Relaxed);
+        let handover = Arc::new(Handover::new(SocketTransmitter::new(self)));
+        let in_place: Arc<dyn SendInPlace<Feed>> = Arc::clone(&handover) as _;
         // Only one sender ever runs for a feed.
-        let _ = feed.inline.set(Arc::downgrade(&direct));
-        drop(direct);
-        inline.serve(&feed);
+        let _ = feed.in_place.set(Arc::downgrade(&in_place));
+        drop(in_place);
+        handover.serve(&feed);
     }
 
     /// What is left when the loop ends is undelivered; what libzmq has gets the rest of the deadline.
-    fn finish(&self, open: Option<OpenSocket>, in_hand: usize) {
+    fn finish(self, in_hand: usize) {
         self.give_up(in_hand);
-        let Some(open) = open else { return };
+        let Some(open) = self.socket.open() else { return };
         let left = self.feed.deadline().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         let linger = self.settings.linger.unwrap_or(left).min(left);
         let _ = open.socket.set_int(option::LINGER, i32::try_from(linger.as_millis()).unwrap_or(0));

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a queue's limits count.
 pub trait Weighed {
@@ -65,7 +65,7 @@ struct State<T> {
     receiver_sleeps: bool,
 }
 
-/// See the module's text.
+/// The bounded queue of one action.
 #[derive(Debug)]
 pub struct SendQueue<T> {
     state: Mutex<State<T>>,
@@ -130,8 +130,8 @@ impl<T: Weighed> SendQueue<T> {
         Ok(std::mem::take(&mut state.receiver_sleeps))
     }
 
-    /// Counts a batch as inside that the caller delivers at once: for whoever has the receiver's part for the moment, and
-    /// only when nothing is inside, so that no batch overtakes another. What is delivered is [`SendQueue::done`].
+    /// Counts a batch as inside that the caller delivers at once: for the holder of the receiver's lock, and only when
+    /// nothing is inside, so that no batch overtakes another. What is delivered is [`SendQueue::done`].
     pub fn enter(&self, messages: usize, bytes: usize) -> bool {
         let mut state = self.lock();
         let is_alone = state.messages == 0 && state.batches.is_empty();
@@ -177,7 +177,7 @@ impl<T: Weighed> SendQueue<T> {
         state
     }
 
-    /// Wakes whoever waits; takes the lock back first.
+    /// Wakes the writers that wait; gives the lock back first.
     fn tell(&self, state: MutexGuard<'_, State<T>>) {
         let has_waiting = state.waiting > 0;
         drop(state);
@@ -218,8 +218,8 @@ impl<T: Weighed> SendQueue<T> {
         }
     }
 
-    /// The receiver has finished this much of what it took out. Writers who wait are told once half of the queue is free, so
-    /// that they do not wake up for every batch; who cannot wait for that looks again by himself.
+    /// The receiver has finished this much of what it took out. Writers that wait are told once half of the queue is
+    /// free, so that they do not wake up for every batch; after the longest wait they look again.
     pub fn done(&self, messages: usize, bytes: usize) {
         let mut state = self.lock();
         state.messages = state.messages.saturating_sub(messages);
@@ -243,14 +243,6 @@ impl<T: Weighed> SendQueue<T> {
     pub fn depth(&self) -> usize {
         self.lock().messages
     }
-}
-
-/// The primitives, or loom's model of them (`RUSTFLAGS="--cfg loom" cargo test --lib queue`).
-mod sync {
-    #[cfg(loom)]
-    pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};
-    #[cfg(not(loom))]
-    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
 #[cfg(all(test, loom))]

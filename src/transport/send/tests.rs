@@ -8,6 +8,7 @@ use crate::transport::address::endpoint::Endpoint;
 use crate::transport::link::driver::Driver;
 use crate::transport::send::queue::Limits;
 use crate::transport::socket::listening::SocketFile;
+use crate::transport::socket::open::{SocketPlan, Surroundings};
 use crate::transport::socket::options::SocketOptions;
 use crate::transport::socket::socket_type::SocketType;
 
@@ -34,18 +35,18 @@ fn pair(limits: Limits) -> Pair {
     pull.bind(&endpoint).unwrap();
     let feed = Arc::new(Feed::new(SendQueue::new(limits), Box::new(|_| {})));
     feed.commands.open().unwrap();
+    let surroundings = Surroundings { driver: Arc::new(Driver::start().unwrap()), context: Context::new().unwrap() };
+    let plan = SocketPlan {
+        socket_type: SocketType::Push,
+        endpoints: Endpoint::parse_list(&format!(">{endpoint}")).unwrap(),
+        options: SocketOptions { send_hwm: Some(5), ..SocketOptions::default() },
+        security: Arc::new(Security::None),
+        zap_domain: "test".to_owned(),
+        socket_file: SocketFile::default(),
+        topics: Vec::new(),
+    };
     let sender = Sender {
-        surroundings: Surroundings { driver: Arc::new(Driver::start().unwrap()), context: Context::new().unwrap() },
-        plan: SocketPlan {
-            socket_type: SocketType::Push,
-            endpoints: Endpoint::parse_list(&format!(">{endpoint}")).unwrap(),
-            options: SocketOptions { send_hwm: Some(5), ..SocketOptions::default() },
-            security: Arc::new(Security::None),
-            zap_domain: "test".to_owned(),
-            socket_file: SocketFile::default(),
-            topics: Vec::new(),
-        },
-        listeners: vec![None],
+        socket: ReopeningSocket::new(surroundings, plan, vec![None], Arc::clone(&feed) as _),
         settings: SenderSettings { send_timeout: None, on_full: OnFull::Wait, linger: None },
         feed: Arc::clone(&feed),
         events: Deaf,
@@ -106,17 +107,17 @@ fn what_is_sent_in_the_threads_place_is_with_libzmq_at_once() {
     // The first one waits for the peer and for the thread to have its socket.
     offer(&pair.feed, record(0, 0));
     assert_eq!(receive(&pair.pull), (0, 0));
-    let inline = pair.feed.inline.get().unwrap().upgrade().unwrap();
+    let in_place = pair.feed.in_place.get().unwrap().upgrade().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut batch = record(0, 1);
-    while let Err(back) = inline.send_now(batch) {
+    while let Err(back) = in_place.send_in_place(&pair.feed, batch) {
         assert!(Instant::now() < deadline, "the thread never sleeps");
         std::thread::yield_now();
         batch = back;
     }
     assert_eq!((pair.feed.counters.accepted.get(), pair.feed.counters.sent.get()), (2, 2));
     assert_eq!(receive(&pair.pull), (0, 1));
-    drop(inline);
+    drop(in_place);
     pair.feed.close(Instant::now() + Duration::from_secs(20));
     pair.thread.join().unwrap();
 }

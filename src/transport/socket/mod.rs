@@ -3,4 +3,5 @@
 pub mod listening;
 pub mod open;
 pub mod options;
+pub mod reopening;
 pub mod socket_type;

@@ -70,7 +70,7 @@ pub enum OpenError {
     Bind {
         /// As it was written.
         endpoint: String,
-        /// Why, in words.
+        /// Why, as text.
         cause: String,
     },
     /// An endpoint that does not fit the socket's side.
@@ -198,9 +198,9 @@ pub struct OpenSocket {
     pub socket: Socket,
     /// What is known of its connections.
     pub link: Link,
-    /// What it is connected to, in libzmq's words, by the endpoint's place in the plan.
+    /// What it is connected to, as libzmq writes it, by the endpoint's place in the plan.
     connected: Vec<(usize, String)>,
-    /// The endpoints it listens on, in libzmq's words.
+    /// The endpoints it listens on, as libzmq writes it.
     pub bound: Vec<String>,
     /// How many endpoints it connects to.
     connects: usize,

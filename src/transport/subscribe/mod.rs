@@ -1,4 +1,4 @@
-//! A subscriber to one or many publishers that keeps at it: it connects again after whatever happened and says what did.
+//! A subscriber to one or many publishers that keeps at it: it connects again after every loss and reports it.
 //!
 //! One thread owns it and calls [`Subscriber::wait`]. Each endpoint has a SUB socket of its own, so that a record's publisher
 //! is known; the driver's thread watches the connections of all of them, and they are connected again as it says.
@@ -95,7 +95,7 @@ pub struct Received {
 
 /// What a subscriber tells its owner.
 #[derive(Debug)]
-pub enum Happening {
+pub enum SubscriberEvent {
     /// A record arrived.
     Received(Received),
     /// The state of an endpoint changed.
@@ -140,7 +140,7 @@ struct Source {
     socket: Socket,
     link: Link,
     shared: Arc<Shared>,
-    /// What it is connected to, in libzmq's words.
+    /// What it is connected to, as libzmq writes it.
     connected: Option<String>,
     state: State,
 }
@@ -209,7 +209,7 @@ impl Subscriber {
         &mut self,
         wake: RawFd,
         timeout: Option<Duration>,
-        report: &mut dyn FnMut(Happening),
+        report: &mut dyn FnMut(SubscriberEvent),
     ) -> Result<bool, SubscriberError> {
         let mut items = vec![PollItem::descriptor(wake, POLLIN), PollItem::descriptor(self.waker.descriptor(), POLLIN)];
         items.extend(self.sources.iter().map(|source| PollItem::socket(&source.socket, POLLIN)));
@@ -224,7 +224,7 @@ impl Subscriber {
             self.waker.clear();
         }
         for (index, (source, is_readable)) in self.sources.iter_mut().zip(are_readable).enumerate() {
-            let mut changed = |state| report(Happening::Changed(index, state));
+            let mut changed = |state| report(SubscriberEvent::Changed(index, state));
             source.obey();
             // A connection is reported before what comes by it, and a loss after.
             if is_readable && source.state != State::Connected {
@@ -234,7 +234,7 @@ impl Subscriber {
             if is_readable {
                 receive(&source.socket, index, report)?;
             }
-            source.follow_events(&mut |state| report(Happening::Changed(index, state)));
+            source.follow_events(&mut |state| report(SubscriberEvent::Changed(index, state)));
         }
         Ok(is_woken)
     }
@@ -361,14 +361,14 @@ fn prepare_socket(context: &Context, options: &Options, address: &Address) -> Re
 }
 
 /// Takes what has arrived, up to one turn. In a message of several frames the first is the topic.
-fn receive(socket: &Socket, source: usize, report: &mut dyn FnMut(Happening)) -> Result<(), Error> {
+fn receive(socket: &Socket, source: usize, report: &mut dyn FnMut(SubscriberEvent)) -> Result<(), Error> {
     for _ in 0..TURN {
         let mut first = Message::new();
         if !receive_frame(socket, &mut first)? {
             return Ok(());
         }
         if !first.has_more() {
-            report(Happening::Received(Received { source, topic: None, body: first }));
+            report(SubscriberEvent::Received(Received { source, topic: None, body: first }));
             continue;
         }
         loop {
@@ -379,7 +379,7 @@ fn receive(socket: &Socket, source: usize, report: &mut dyn FnMut(Happening)) ->
             }
             let more = body.has_more();
             let topic = Some(if more { first.share()? } else { std::mem::take(&mut first) });
-            report(Happening::Received(Received { source, topic, body }));
+            report(SubscriberEvent::Received(Received { source, topic, body }));
             if !more {
                 break;
             }

@@ -2,7 +2,7 @@ use super::*;
 
 use std::time::Instant;
 
-use crate::cli::metrics::series::Worth;
+use crate::cli::metrics::series::SeriesValue;
 
 fn configuration(text: &str) -> Configuration {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}"))
@@ -18,9 +18,9 @@ fn series(text: &str, records: &[&str]) -> Vec<String> {
     for record in records {
         rules.apply(None, record.as_bytes(), Instant::now(), &mut store);
     }
-    let one = |series: &crate::cli::metrics::series::Series| match &series.worth {
-        Worth::Number(number) => format!("{} {number}", series.labels.join(",")),
-        Worth::Histogram(counts, sum) => format!("{} {counts:?} {sum}", series.labels.join(",")),
+    let one = |series: &crate::cli::metrics::series::Series| match &series.value {
+        SeriesValue::Number(number) => format!("{} {number}", series.labels.join(",")),
+        SeriesValue::Histogram(counts, sum) => format!("{} {counts:?} {sum}", series.labels.join(",")),
     };
     store.metrics().iter().flat_map(|metric| metric.sorted().into_iter().map(one).collect::<Vec<_>>()).collect()
 }
@@ -78,7 +78,7 @@ fn a_value_that_is_no_number_or_negative_for_a_counter_is_counted_as_an_error() 
     }
     let tally = &rules.tallies()[0];
     assert_eq!((tally.name.as_str(), tally.matches, tally.value_errors), ("bytes_total", 3, 2));
-    assert_eq!(store.metrics()[0].sorted()[0].worth, Worth::Number(5.0));
+    assert_eq!(store.metrics()[0].sorted()[0].value, SeriesValue::Number(5.0));
 }
 
 #[test]

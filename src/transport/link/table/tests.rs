@@ -101,8 +101,8 @@ fn address() -> Option<PeerAddress> {
 }
 
 fn event(line: &str) -> MonitorEvent {
-    let mut words = line.split_whitespace();
-    let (name, value, endpoint) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap().to_owned());
+    let mut parts = line.split_whitespace();
+    let (name, value, endpoint) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap().to_owned());
     let number: u32 = value.parse().unwrap();
     let fd = number as i32;
     let kind = match name {
@@ -206,7 +206,7 @@ fn an_ordinary_loss_is_left_to_libzmq_and_a_silent_one_is_not() {
     bench.play(AND_IS_BACK);
     assert_eq!(bench.state(0), State::Connected);
     bench.play("DISCONNECTED 14 tcp://127.0.0.1:43649");
-    assert_eq!(connects(&bench.pass(1_000)), [(0, "tcp://127.0.0.1:43649")], "libzmq said nothing more");
+    assert_eq!(connects(&bench.pass(1_000)), [(0, "tcp://127.0.0.1:43649")], "libzmq reported nothing more");
 }
 
 #[test]
