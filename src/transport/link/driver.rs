@@ -351,8 +351,10 @@ impl Entry {
                 }
             }
             reconnect::Output::Probe => {
+                let endpoint = state.table.endpoints().get(index);
+                let uses_ipv6 = endpoint.is_some_and(reconnect::RemoteEndpoint::uses_ipv6);
                 let probe = move || {
-                    let answer = look_at(&address);
+                    let answer = look_at(&address, uses_ipv6);
                     answer_to(&entry, index, |endpoint, now, out| endpoint.probed(&answer, now, out));
                 };
                 if spawn_without_signals("zmq-reach", probe).is_err() {
@@ -435,6 +437,13 @@ impl Link {
     /// Takes in what the monitor has reported up to now.
     pub fn catch_up(&self) {
         self.entry.take_events(&mut lock(&self.entry.state));
+    }
+
+    /// Whether it is still to be found out which end of a connection ended it; [`LinkEvent::Oversize`] is told before that
+    /// is over.
+    #[must_use]
+    pub fn is_judging(&self) -> bool {
+        lock(&self.entry.state).causes.as_ref().is_some_and(CloseCauses::has_pending)
     }
 
     /// The owner is about to end all connections itself: nothing is told about them any more.
