@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use program_support::peers::Process;
 use program_support::*;
+use rsyslog_zmq::curve::certificate::Certificate;
+use rsyslog_zmq::curve::keys::KeyPair;
 use rsyslog_zmq::curve::security::Security;
 use rsyslog_zmq::sys::zmq::{Context, kind, option};
 
@@ -321,4 +324,44 @@ fn an_address_that_is_taken_is_status_1() {
     let ended = run(&["metrics", "ipc:///nonexistent/socket", "--listen", &address]);
     assert_eq!(ended.status, 1);
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
+}
+
+#[test]
+fn it_comes_back_after_a_frame_over_the_limit() {
+    let publisher = Publisher::new();
+    let mut exporter = Exporter::start(&[&publisher.endpoint]);
+    publisher.subscription();
+    exporter.program.wait_for("connected to");
+    publisher.send(vec![b'x'; 17 << 20]);
+    exporter.program.wait_for("sent a frame over the limit of 16 MiB, and the connection was ended; reconnecting");
+    publisher.subscription();
+    publisher.send(record("web1", "nginx", 1));
+    exporter.wait_for("log_messages_total{program=\"nginx\",severity=\"notice\",facility=\"user\"} 1.0");
+    exporter.program.wait_for("again");
+    assert!(!exporter.end().stderr.contains("lost the connection"), "that is another thing");
+}
+
+#[test]
+fn a_publisher_with_another_key_is_named_and_a_hangup_with_its_certificate_brings_it_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let certificate = Certificate::from_pair(KeyPair::generate().unwrap(), Vec::new());
+        let path = directory.path().join(name);
+        certificate.write_new(&path).unwrap();
+        (certificate.into_pair().unwrap(), path)
+    };
+    let ((first, server), (second, renewed)) = (make("server"), make("renewed"));
+    let publisher = Process::start("tcp://127.0.0.1:*", Some(&first));
+    let endpoint = publisher.endpoint.clone();
+    let mut exporter = Exporter::start(&[&endpoint, "--server-cert", server.to_str().unwrap()]);
+    exporter.program.wait_for(&format!("connected to {endpoint}"));
+    drop(publisher);
+    let _publisher = Process::start(&endpoint, Some(&second));
+    exporter.program.wait_for("the server certificate may not be its own");
+    assert!(exporter.request("GET /healthz HTTP/1.1").0.starts_with("HTTP/1.1 503"));
+    std::fs::rename(renewed, server).unwrap();
+    exporter.signal("HUP");
+    exporter.program.wait_for("configuration reloaded");
+    exporter.program.wait_for(&format!("connected to {endpoint} again"));
+    assert!(exporter.request("GET /healthz HTTP/1.1").0.starts_with("HTTP/1.1 200"));
 }

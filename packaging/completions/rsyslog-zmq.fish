@@ -52,7 +52,7 @@ never\t'Never'"
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -s n -l count -d 'End after COUNT records' -r
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l duration -d 'End after this time: 30s, 5m, 2h, 500ms; a bare number is seconds' -r
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l topic-delimiter -d 'Where the publisher sends one frame, the topic ends at the first C, which does not belong to the record' -r
-complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l heartbeat -d 'How often an idle connection is probed; 0 turns that off' -r
+complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l heartbeat -d 'How often an idle connection is probed. A publisher that answers nothing for three times that is taken for gone, and so is one that takes longer than that for a single frame; 0 turns that off' -r
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l endpoints -d 'Endpoints, separated by commas' -r
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l topics -d 'Topics, separated by commas' -r
 complete -c rsyslog-zmq -n "__fish_rsyslog_zmq_using_subcommand tail" -l servercertpath -d 'The server\'s public certificate' -r -F

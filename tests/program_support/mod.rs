@@ -3,6 +3,9 @@
 //! A publisher here is an XPUB socket: it hears of every subscription, so no test has to guess when a subscriber is ready.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod peers;
+pub mod watched;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Finding, Report, Target};
 use crate::cli::client_keys::{self, KeyOrigin};
+use crate::cli::connection_report;
 use crate::cli::exit::Outcome;
 use crate::cli::tail::format::Format;
 use crate::cli::tail::render::Renderer;
@@ -146,7 +147,11 @@ fn check_greeting(greeting: &Result<Greeting, GreetingError>, origin: KeyOrigin)
     let greeting = greeting.as_ref().map_err(|error| Finding {
         outcome: Outcome::Unreachable,
         what: error.to_string(),
-        advice: "is it the right port? Another program may have it".to_owned(),
+        advice: match error {
+            GreetingError::Closed => "behind a proxy or a tunnel, the publisher itself may be away".to_owned(),
+            GreetingError::Silent => "the publisher may be stopped, or another program may have the port".to_owned(),
+            _ => "is it the right port? Another program may have it".to_owned(),
+        },
     })?;
     let (major, minor) = greeting.version;
     let ours = if origin == KeyOrigin::None { "NULL" } else { "CURVE" };
@@ -176,6 +181,8 @@ const ADMISSION: Duration = Duration::from_millis(1800);
 struct Connection {
     subscriber: Subscriber,
     record: Option<(Option<Vec<u8>>, Vec<u8>)>,
+    /// The publisher sent a frame over the limit.
+    was_oversize: bool,
     /// Never readable: a signal ends the program the usual way.
     quiet: (UnixStream, UnixStream),
 }
@@ -188,7 +195,7 @@ fn shake_hands(target: &Target<'_>, keys: client_keys::ClientKeys) -> Step<Conne
         security: keys.security,
         heartbeat: Duration::ZERO,
         receive_high_water_mark: 1000,
-        max_message_bytes: 16 << 20,
+        max_message_bytes: connection_report::MOST_FRAME_BYTES,
     };
     let broken = |error: &dyn std::fmt::Display| Finding {
         outcome: Outcome::Failed,
@@ -198,7 +205,7 @@ fn shake_hands(target: &Target<'_>, keys: client_keys::ClientKeys) -> Step<Conne
     let context = Context::new().map_err(|error| broken(&error))?;
     let subscriber = Subscriber::open(&context, options).map_err(|error| broken(&error))?;
     let quiet = UnixStream::pair().map_err(|error| broken(&error))?;
-    let mut connection = Connection { subscriber, record: None, quiet };
+    let mut connection = Connection { subscriber, record: None, was_oversize: false, quiet };
     let mut until = Instant::now() + target.wait;
     let mut grace = None;
     loop {
@@ -243,10 +250,11 @@ fn refused(refusal: Refusal, origin: KeyOrigin) -> Finding {
         (Refusal::HungUp | Refusal::NoAnswer, _) => "the publisher's own log may say why",
         // ZMQ_PROTOCOL_ERROR_ZMTP_INVALID_METADATA: the socket types do not go together.
         (Refusal::Protocol(0x1000_0018), _) => "it is no publisher: the action there needs socktype=\"PUB\"",
+        (Refusal::Closed, _) => "behind a proxy or a tunnel, the publisher itself may be away",
         (Refusal::NotOurs, _) => "compare the port with the publisher's configuration",
         (Refusal::Protocol(_), _) => "the other side's ZeroMQ and ours do not understand each other: compare versions",
     };
-    Finding { outcome: Outcome::Refused, what: refusal.to_string(), advice: advice.to_owned() }
+    Finding { outcome: connection_report::outcome(refusal), what: refusal.to_string(), advice: advice.to_owned() }
 }
 
 fn topics(target: &Target<'_>) -> String {
@@ -258,6 +266,14 @@ fn topics(target: &Target<'_>) -> String {
 fn first_record(target: &Target<'_>, connection: &mut Connection) -> Step<()> {
     let until = Instant::now() + target.wait;
     while connection.record.is_none() && Instant::now() < until {
+        if connection.was_oversize {
+            return Err(Finding {
+                outcome: Outcome::Silent,
+                what: connection_report::oversize(),
+                advice: "the records of the publisher's action, and its packing.maxbytes, have to be smaller"
+                    .to_owned(),
+            });
+        }
         connection.wait(until).map_err(|what| Finding {
             outcome: Outcome::Failed,
             what,
@@ -297,13 +313,14 @@ fn first_record(target: &Target<'_>, connection: &mut Connection) -> Step<()> {
 impl Connection {
     /// Waits until something happens, and keeps the first record.
     fn wait(&mut self, until: Instant) -> Result<(), String> {
-        let record = &mut self.record;
-        let mut report = |what| {
-            if let SubscriberEvent::Received(received) = what {
+        let Self { record, was_oversize, .. } = self;
+        let mut report = |what| match what {
+            SubscriberEvent::Received(received) => {
                 record.get_or_insert_with(|| {
                     (received.topic.map(|topic| topic.as_slice().to_vec()), received.body.as_slice().to_vec())
                 });
             }
+            SubscriberEvent::Changed(_, state) => *was_oversize |= state == State::Oversize,
         };
         let left = until.saturating_duration_since(Instant::now());
         let result = self.subscriber.wait(self.quiet.0.as_raw_fd(), Some(left), &mut report);

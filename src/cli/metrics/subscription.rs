@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::client_keys::{self, ClientKeys};
+use crate::cli::connection_report::{HEARTBEAT, MOST_FRAME_BYTES};
 use crate::cli::exit::Failure;
 use crate::cli::frame_decoding::FrameDecoding;
 use crate::cli::metrics::configuration::Configuration;
@@ -37,7 +38,7 @@ impl Network {
             endpoints,
             server_cert: configuration.server_cert.clone(),
             client_cert: configuration.client_cert.clone(),
-            heartbeat: configuration.heartbeat.map_or(Duration::from_secs(10), |heartbeat| heartbeat.0),
+            heartbeat: configuration.heartbeat.map_or(HEARTBEAT, |heartbeat| heartbeat.0),
             decoding: FrameDecoding { are_packed: configuration.unpack, topic_delimiter: delimiter },
         })
     }
@@ -73,7 +74,7 @@ impl Plan {
             security: self.keys.security.clone(),
             heartbeat: self.network.heartbeat,
             receive_high_water_mark: 10_000,
-            max_message_bytes: 16 << 20,
+            max_message_bytes: MOST_FRAME_BYTES,
         };
         let subscriber = Subscriber::open(&context, options).map_err(|error| match error {
             SubscriberError::Endpoint(error) => Failure::usage(error),

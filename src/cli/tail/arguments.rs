@@ -126,8 +126,9 @@ pub struct TailCommand {
     #[arg(long, env = "RSYSLOG_ZMQ_UNPACK", help_heading = "What arrives")]
     pub unpack: bool,
 
-    /// How often an idle connection is probed; 0 turns that off.
-    #[arg(long, value_name = "TIME", env = "RSYSLOG_ZMQ_HEARTBEAT", default_value = "10s", value_parser = parse_duration, help_heading = "What arrives")]
+    /// How often an idle connection is probed. A publisher that answers nothing for three times that is taken for gone, and
+    /// so is one that takes longer than that for a single frame; 0 turns that off.
+    #[arg(long, value_name = "TIME", env = "RSYSLOG_ZMQ_HEARTBEAT", default_value = "3s", value_parser = parse_duration, help_heading = "What arrives")]
     pub heartbeat: Duration,
 
     /// LogTalez's command line.

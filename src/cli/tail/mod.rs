@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use regex::bytes::Regex;
 
 use crate::cli::client_keys;
+use crate::cli::connection_report::MOST_FRAME_BYTES;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::expression::compile;
 use crate::cli::frame_decoding::{FrameDecoding, NotPacked};
@@ -58,7 +59,7 @@ pub fn run(command: &TailCommand) -> Result<Outcome, Failure> {
         security: keys.security,
         heartbeat: command.heartbeat,
         receive_high_water_mark: 10_000,
-        max_message_bytes: 16 << 20,
+        max_message_bytes: MOST_FRAME_BYTES,
     };
     let began = Instant::now();
     let until = command.duration.and_then(|duration| began.checked_add(duration));

@@ -74,13 +74,18 @@ impl Progress {
 
     /// Whether `--fail-fast` is given and no endpoint is left to hope for.
     pub fn is_hopeless(&self) -> bool {
-        let failed = |source: &Source| matches!(source.state, State::Lost | State::Unreachable(_) | State::Refused(_));
+        let failed = |source: &Source| {
+            matches!(source.state, State::Lost | State::Unreachable(_) | State::Refused(_) | State::Oversize)
+        };
         self.fails_fast && self.sources.iter().all(failed)
     }
 
     /// The exit status. A run that got nothing because every endpoint refused us has been refused, however it ended.
     pub fn outcome(&self, gave_up: bool) -> Outcome {
-        let refused = |source: &Source| matches!(source.state, State::Refused(_));
+        let refused = |source: &Source| match source.state {
+            State::Refused(refusal) => connection_report::outcome(refusal) == Outcome::Refused,
+            _ => false,
+        };
         if gave_up {
             let any = self.sources.iter().any(refused);
             return if any { Outcome::Refused } else { Outcome::Unreachable };

@@ -50,17 +50,19 @@ pub enum Look {
     Nothing,
 }
 
-/// Tries to connect once, and to exchange greetings. What answers counts one handshake that broke off.
+/// Tries to connect once, and to exchange greetings. What answers counts one handshake that broke off. Where `uses_ipv6` is
+/// false only the IPv4 addresses of a name are tried, as libzmq does.
 #[must_use]
-pub fn look_at(address: &Address) -> Look {
+pub fn look_at(address: &Address, uses_ipv6: bool) -> Look {
     match address {
         Address::Tcp { .. } => {
             let addresses = match resolve(address) {
                 Ok(addresses) => addresses,
                 Err(obstacle) => return Look::Obstacle(obstacle),
             };
+            let is_usable = |found: &SocketAddr| uses_ipv6 || found.is_ipv4() || !is_name(address);
             let mut first = None;
-            for address in addresses {
+            for address in addresses.into_iter().filter(is_usable) {
                 match connect(address) {
                     Ok(stream) => {
                         let limits = stream.set_read_timeout(Some(ANSWER_TIMEOUT));
@@ -81,6 +83,10 @@ pub fn look_at(address: &Address) -> Look {
         },
         Address::Ipc(_) | Address::Inproc(_) => Look::Nothing,
     }
+}
+
+fn is_name(address: &Address) -> bool {
+    matches!(address, Address::Tcp { host: Host::Name(_), .. })
 }
 
 fn greet(mut stream: impl Read + Write, limits: std::io::Result<()>) -> Look {
@@ -130,7 +136,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn look(endpoint: &str) -> Look {
-        look_at(&Endpoint::parse_list(endpoint).unwrap()[0].address)
+        look_at(&Endpoint::parse_list(endpoint).unwrap()[0].address, true)
     }
 
     fn obstacle(endpoint: &str) -> Option<Obstacle> {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::Place;
 use crate::sys::descriptors::{Ending, Watch, limit};
 
-/// Longer than libzmq needs to close a descriptor.
-const ENDING_TIMEOUT: Duration = Duration::from_millis(20);
+/// Longer than libzmq needs to close a descriptor, also where other processes keep its thread waiting.
+const ENDING_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often a descriptor that is about to be closed is looked at.
 pub(super) const STEP: Duration = Duration::from_millis(1);
 

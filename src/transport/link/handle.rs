@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::close_cause::CloseCauses;
 use super::cut_off::cut;
 use super::monitor::Monitor;
 use super::table::Ending;
@@ -55,6 +56,13 @@ impl Link {
     /// Takes in what the monitor has reported up to now.
     pub fn catch_up(&self) {
         self.watched.catch_up(&mut self.watched.lock());
+    }
+
+    /// Whether it is still to be found out which end of a connection ended it; `LinkEvent::Oversize` is told before that is
+    /// over.
+    #[must_use]
+    pub fn is_judging(&self) -> bool {
+        self.watched.lock().causes.as_ref().is_some_and(CloseCauses::has_pending)
     }
 
     /// The owner is about to end all connections itself: nothing is told about them any more.

@@ -37,6 +37,8 @@ const LATE: Duration = Duration::from_millis(50);
 const SETTLING: Duration = Duration::from_secs(3);
 /// A connection that lasted for so long was a good one: the pauses start anew.
 const LASTING: Duration = Duration::from_secs(10);
+/// A publisher that is restarted breaks off one handshake; one that does it again has a reason.
+const BREAK_OFFS: u32 = 2;
 /// How often a name is looked up again while its endpoint has no connection.
 const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 
@@ -97,8 +99,12 @@ pub struct RemoteEndpoint {
     is_probing: bool,
     /// libzmq has said how the present connection's handshake failed.
     has_failed: bool,
-    /// A handshake has broken off since there was a connection.
-    has_broken_off: bool,
+    /// The last answer to [`Output::Probe`] belongs to a time before there was a connection.
+    is_probe_stale: bool,
+    /// Handshakes in a row that broke off without a reason.
+    break_offs: u32,
+    /// The last handshake was ended by our libzmq, because of what it had read.
+    was_ended_here: bool,
     /// Since when there has been no connection.
     away_since: Instant,
     /// What has been told as [`LinkEvent::Away`] or as a refusal since then.
@@ -148,7 +154,9 @@ impl RemoteEndpoint {
             is_resolving: false,
             is_probing: false,
             has_failed: false,
-            has_broken_off: false,
+            is_probe_stale: false,
+            break_offs: 0,
+            was_ended_here: false,
             away_since: now,
             told: Vec::new(),
         }
@@ -158,6 +166,12 @@ impl RemoteEndpoint {
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
+    }
+
+    /// Whether its name may stand for IPv6 addresses.
+    #[must_use]
+    pub fn uses_ipv6(&self) -> bool {
+        self.uses_ipv6
     }
 
     /// Its text as configured.
@@ -290,19 +304,47 @@ impl RemoteEndpoint {
     /// The answer to [`Output::Probe`].
     pub fn probed(&mut self, answer: &Look, now: Instant, outputs: &mut Vec<Output>) {
         self.is_probing = false;
+        let is_stale = std::mem::take(&mut self.is_probe_stale);
         if self.is_ready() {
             return;
         }
+        if is_stale {
+            self.probe_at.get_or_insert(now);
+            return;
+        }
         self.probe_at = Some(now + self.timing.probe_every);
+        if matches!(answer, Look::Obstacle(_)) {
+            (self.break_offs, self.was_ended_here) = (0, false);
+        }
+        let is_broken_off = self.break_offs >= BREAK_OFFS;
         let ours = if self.uses_curve { "CURVE" } else { "NULL" };
         let state = match answer {
+            // A server that accepts nothing any more has filled its backlog.
+            Look::Obstacle(Obstacle::NoAnswer) if self.state == State::Refused(Refusal::NoAnswer) => self.state.clone(),
             Look::Obstacle(obstacle) => State::Unreachable(Some(obstacle.clone())),
             Look::Greeting(Err(GreetingError::NotZeroMq | GreetingError::TooOld)) => State::Refused(Refusal::NotOurs),
+            Look::Greeting(Err(GreetingError::Silent | GreetingError::Closed)) | Look::Nothing
+                if self.was_ended_here =>
+            {
+                State::Refused(Refusal::NotOurs)
+            }
             Look::Greeting(Err(GreetingError::Silent)) => State::Refused(Refusal::NoAnswer),
             Look::Greeting(Ok(greeting)) if greeting.mechanism != ours => State::Refused(Refusal::Mechanism),
+            // Something else is there now: what broke off before says nothing about it.
+            Look::Greeting(Ok(_)) if self.state.is_about_another_server() => {
+                (self.break_offs, self.was_ended_here) = (0, false);
+                self.reconnect_at = self.reconnect_at.map(|_| now);
+                if self.is_in_doubt {
+                    self.give_up_session(outputs);
+                }
+                State::Connecting
+            }
             // It speaks ZeroMQ, and hung up on us all the same.
-            Look::Greeting(Ok(_)) if self.has_broken_off && self.is_curve_client => State::Refused(Refusal::ServerKey),
-            Look::Greeting(Ok(_) | Err(_)) if self.has_broken_off => State::Refused(Refusal::HungUp),
+            Look::Greeting(Ok(_)) if is_broken_off && self.is_curve_client && !self.was_ended_here => {
+                State::Refused(Refusal::ServerKey)
+            }
+            Look::Greeting(Err(GreetingError::Closed)) if is_broken_off => State::Refused(Refusal::Closed),
+            Look::Greeting(Ok(_) | Err(_)) if is_broken_off => State::Refused(Refusal::HungUp),
             _ if matches!(self.state, State::Unreachable(_)) => State::Connecting,
             _ => self.state.clone(),
         };
@@ -330,7 +372,8 @@ impl RemoteEndpoint {
     pub fn succeeded(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         let Some(descriptor) = self.descriptor() else { return };
         self.phase = Phase::Ready { descriptor, since: now };
-        self.has_broken_off = false;
+        (self.break_offs, self.was_ended_here) = (0, false);
+        self.is_probe_stale = self.is_probing;
         (self.reconnect_at, self.resolve_at, self.probe_at) = (None, None, None);
         self.change(State::Connected, outputs);
         if !std::mem::take(&mut self.told).is_empty() {
@@ -348,11 +391,13 @@ impl RemoteEndpoint {
     /// A handshake failed, and libzmq said how.
     pub fn failed(&mut self, kind: MonitorEventKind, now: Instant, outputs: &mut Vec<Output>) {
         self.has_failed = true;
+        self.was_ended_here = false;
         let is_late = match self.phase {
             Phase::Handshaking { since, .. } => now.saturating_duration_since(since) + LATE >= self.handshake_timeout,
             Phase::Down | Phase::Ready { .. } => false,
         };
         if !matches!(kind, MonitorEventKind::HandshakeFailedNoDetail(_)) {
+            self.break_offs = 0;
             self.give_up_session(outputs);
             self.schedule(now);
             self.refuse(Refusal::of(kind, self.is_curve_client), now, outputs);
@@ -361,7 +406,7 @@ impl RemoteEndpoint {
             self.refuse(Refusal::NoAnswer, now, outputs);
         } else {
             // libzmq connects again by itself. A wrong server key looks like an HTTP server: see what answers there.
-            self.has_broken_off = true;
+            self.break_offs = self.break_offs.saturating_add(1);
             if !matches!(self.state, State::Refused(_)) {
                 self.probe(outputs);
             }
@@ -388,7 +433,11 @@ impl RemoteEndpoint {
                 .then(|| now + self.timing.probe_after.max(Duration::from_secs(1)));
             self.change(State::Lost, outputs);
         } else if !self.has_failed {
-            self.refuse(Refusal::NotOurs, now, outputs);
+            // Not ZMTP, or a socket of a type that does not go with ours: see what answers there.
+            (self.break_offs, self.was_ended_here) = (BREAK_OFFS, true);
+            if !matches!(self.state, State::Refused(_)) {
+                self.probe(outputs);
+            }
         } else if self.resolve_at.is_none() && matches!(self.address, Address::Tcp { host: Host::Name(_), .. }) {
             self.resolve_at = Some(now + RESOLVE_EVERY);
         }
@@ -458,7 +507,7 @@ impl RemoteEndpoint {
     fn report_at(&self) -> Option<Instant> {
         let at = match self.state {
             // A peer that is being restarted breaks handshakes off too.
-            State::Refused(Refusal::HungUp | Refusal::ServerKey) => self.away_since + SETTLING,
+            State::Refused(Refusal::HungUp | Refusal::ServerKey | Refusal::Closed) => self.away_since + SETTLING,
             State::Refused(_) | State::Unreachable(Some(Obstacle::Here(_))) => self.away_since,
             State::Unreachable(_) => self.away_since + self.timing.report_after,
             _ => return None,

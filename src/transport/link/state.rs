@@ -36,12 +36,21 @@ pub enum Refusal {
     ServerKey,
     /// The server hung up during a handshake without CURVE.
     HungUp,
+    /// What listens there hung up before it said anything.
+    Closed,
     /// The server did not answer.
     NoAnswer,
     /// It is no ZeroMQ peer, or a broken one.
     Protocol(u32),
     /// libzmq ended the connection without a reason: what came was not ZMTP, or of a version it does not take.
     NotOurs,
+}
+
+impl State {
+    /// Whether a greeting that fits ours shows that the server has been replaced since.
+    pub(super) fn is_about_another_server(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::NotOurs | Refusal::Mechanism | Refusal::Closed))
+    }
 }
 
 impl fmt::Display for State {
@@ -69,6 +78,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the server broke off the CURVE handshake: the server certificate may not be its own")
             }
             Self::HungUp => f.write_str("the server broke off the handshake"),
+            Self::Closed => f.write_str("what listens there closes the connection at once"),
             Self::NoAnswer => f.write_str("the server does not answer: it may not speak ZeroMQ"),
             Self::Protocol(code) => write!(f, "{}", MonitorEventKind::HandshakeFailedProtocol(*code)),
             Self::NotOurs => f.write_str("what answers there does not speak ZeroMQ"),

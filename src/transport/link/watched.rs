@@ -242,8 +242,9 @@ impl Watched {
                 }
             }
             reconnect::Output::Probe => {
+                let uses_ipv6 = state.table.endpoints().get(index).is_some_and(RemoteEndpoint::uses_ipv6);
                 let probe = move || {
-                    let answer = look_at(&address);
+                    let answer = look_at(&address, uses_ipv6);
                     answer_to(&entry, index, |endpoint, now, out| endpoint.probed(&answer, now, out));
                 };
                 if spawn_without_signals("zmq-reach", probe).is_err() {

@@ -35,6 +35,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ZAP_DOMAIN: &str = "subscriber";
 /// Messages taken from one socket before the others get their turn.
 const TURN: usize = 1000;
+/// How often is looked whether it is known which end of a connection ended it.
+const JUDGING: Duration = Duration::from_millis(1);
 /// Events of one endpoint that wait to be reported; more come from strangers only, and are dropped.
 const MOST_EVENTS: usize = 1024;
 
@@ -110,6 +112,12 @@ struct Shared {
     waker: Arc<Waker>,
 }
 
+impl Shared {
+    fn take_events(&self) -> Vec<LinkEvent> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl LinkOwner for Shared {
     fn connections(&self) -> &ConnectionCounters {
         &self.counters
@@ -143,6 +151,8 @@ struct Source {
     /// What it is connected to, as libzmq writes it.
     connected: Option<String>,
     state: State,
+    /// A connection was lost; that is reported when it is known which end ended it.
+    is_lost: bool,
 }
 
 /// A subscription to every endpoint of its [`Options`].
@@ -214,6 +224,11 @@ impl Subscriber {
         let mut items = vec![PollItem::descriptor(wake, POLLIN), PollItem::descriptor(self.waker.descriptor(), POLLIN)];
         items.extend(self.sources.iter().map(|source| PollItem::socket(&source.socket, POLLIN)));
         // Rounded up, so that a wait never ends just before its time.
+        let timeout = if self.sources.iter().any(|source| source.is_lost) {
+            Some(timeout.map_or(JUDGING, |timeout| timeout.min(JUDGING)))
+        } else {
+            timeout
+        };
         let wait = timeout.map_or(-1, |timeout| i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX));
         poll(&mut items, wait)?;
         let mut are_readable = items.iter().map(PollItem::is_readable);
@@ -273,7 +288,7 @@ impl Source {
         };
         let link = driver.watch(context, &socket, plan, Arc::clone(&shared) as _)?;
         let state = if side == Side::Bind { State::Listening } else { State::Connecting };
-        let source = Self { address, side, socket, link, shared, connected: None, state };
+        let source = Self { address, side, socket, link, shared, connected: None, state, is_lost: false };
         if side == Side::Bind {
             let text = source.address.to_string();
             source.socket.bind(&text).map_err(|error| SubscriberError::Open { address: text, error })?;
@@ -297,12 +312,21 @@ impl Source {
     }
 
     fn follow_events(&mut self, report: &mut dyn FnMut(State)) {
-        let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
+        self.apply(self.shared.take_events(), report);
+        if self.is_lost && !self.link.is_judging() {
+            // What was found out has been told by now.
+            self.apply(self.shared.take_events(), report);
+            self.settle(report);
+        }
+    }
+
+    fn apply(&mut self, events: Vec<LinkEvent>, report: &mut dyn FnMut(State)) {
         for event in events {
             match event {
+                LinkEvent::Changed { state: State::Lost, .. } => self.is_lost = true,
                 LinkEvent::Changed { state, .. } => self.change(state, report),
                 LinkEvent::AcceptedReady => self.change(State::Connected, report),
-                LinkEvent::AcceptedLost if self.shared.counters.active.get() == 0 => self.change(State::Lost, report),
+                LinkEvent::AcceptedLost if self.shared.counters.active.get() == 0 => self.is_lost = true,
                 LinkEvent::AcceptedFailed(refusal, _) if self.state != State::Connected => {
                     self.change(State::Refused(refusal), report);
                 }
@@ -312,7 +336,18 @@ impl Source {
         }
     }
 
+    /// Reports a loss that has no better name.
+    fn settle(&mut self, report: &mut dyn FnMut(State)) {
+        if std::mem::take(&mut self.is_lost) {
+            self.change(State::Lost, report);
+        }
+    }
+
     fn change(&mut self, state: State, report: &mut dyn FnMut(State)) {
+        if state == State::Oversize {
+            self.is_lost = false;
+        }
+        self.settle(report);
         if self.state != state {
             self.state = state.clone();
             report(state);

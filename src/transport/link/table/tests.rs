@@ -271,7 +271,7 @@ fn a_handshake_that_broke_off_is_named_by_what_answers_there() {
         (Look::Greeting(greeting("NULL")), State::Refused(Refusal::Mechanism)),
         (Look::Greeting(Err(GreetingError::NotZeroMq)), State::Refused(Refusal::NotOurs)),
         (Look::Greeting(Err(GreetingError::Silent)), State::Refused(Refusal::NoAnswer)),
-        (Look::Greeting(Err(GreetingError::Closed)), State::Refused(Refusal::HungUp)),
+        (Look::Greeting(Err(GreetingError::Closed)), State::Refused(Refusal::Closed)),
         (Look::Obstacle(Obstacle::NoAnswer), State::Unreachable(Some(Obstacle::NoAnswer))),
     ] {
         let mut bench = bench_with("tcp://127.0.0.1:40715", true, false);
@@ -284,6 +284,81 @@ fn a_handshake_that_broke_off_is_named_by_what_answers_there() {
         assert_eq!(bench.state(0), expected);
         assert!(connects(&bench.pass(5_000)).is_empty(), "libzmq tries again by itself");
     }
+}
+
+#[test]
+fn a_publisher_that_restarts_in_the_middle_of_a_handshake_is_not_taken_for_one_with_another_key() {
+    let ours = || Look::Greeting(Ok(Greeting { version: (3, 1), mechanism: "CURVE".into() }));
+    let mut bench = bench_with("tcp://127.0.0.1:40715", true, false);
+    bench.play(BROKEN_OFF);
+    bench.probed(ours());
+    assert_eq!(bench.state(0), State::Connecting);
+    bench.play(BROKEN_OFF);
+    bench.probed(Look::Obstacle(Obstacle::NothingListens));
+    bench.play(BROKEN_OFF);
+    bench.probed(ours());
+    assert_eq!(bench.state(0), State::Connecting, "it was away between the two");
+    bench.play(BROKEN_OFF);
+    bench.probed(ours());
+    assert_eq!(bench.state(0), State::Refused(Refusal::ServerKey));
+}
+
+#[test]
+fn a_handshake_that_our_libzmq_ended_is_named_by_what_answers_there() {
+    let greeting = |mechanism: &str| Ok(Greeting { version: (3, 1), mechanism: mechanism.into() });
+    for (answer, expected) in [
+        (Look::Greeting(greeting("CURVE")), Refusal::HungUp),
+        (Look::Greeting(greeting("NULL")), Refusal::Mechanism),
+        (Look::Greeting(Err(GreetingError::NotZeroMq)), Refusal::NotOurs),
+        (Look::Greeting(Err(GreetingError::Silent)), Refusal::NotOurs),
+        (Look::Nothing, Refusal::NotOurs),
+    ] {
+        let mut bench = bench_with("tcp://127.0.0.1:40715", true, false);
+        bench.play("CONNECTED 21 tcp://127.0.0.1:40715");
+        bench.play("DISCONNECTED 21 tcp://127.0.0.1:40715");
+        bench.probed(answer);
+        assert_eq!(bench.state(0), State::Refused(expected));
+        assert_eq!(connects(&bench.pass(1_000)).len(), 1, "libzmq does not try again by itself");
+    }
+}
+
+#[test]
+fn a_publisher_in_the_place_of_another_server_is_connected_to_at_once_and_not_taken_for_it() {
+    let ours = || Look::Greeting(Ok(Greeting { version: (3, 1), mechanism: "CURVE".into() }));
+    let mut bench = bench_with("tcp://127.0.0.1:40715", true, false);
+    let ended = "CONNECTED 21 tcp://127.0.0.1:40715\nDISCONNECTED 21 tcp://127.0.0.1:40715";
+    bench.play(ended);
+    bench.probed(Look::Greeting(Err(GreetingError::NotZeroMq)));
+    bench.pass(1_000);
+    bench.play(ended);
+    bench.probed(ours());
+    assert_eq!(bench.state(0), State::Connecting);
+    assert_eq!(connects(&bench.pass(0)).len(), 1);
+    bench.play(ended);
+    bench.probed(ours());
+    assert_eq!(bench.state(0), State::Refused(Refusal::HungUp));
+}
+
+#[test]
+fn a_look_from_before_a_connection_says_nothing_about_its_loss() {
+    let mut bench = bench("tcp://127.0.0.1:43649");
+    bench.pass(9_500);
+    bench.play(AND_IS_BACK);
+    bench.play(THE_OTHER_GOES.trim_start().split_once('\n').unwrap().0);
+    bench.probed(Look::Greeting(Err(GreetingError::Silent)));
+    assert_eq!(bench.state(0), State::Lost);
+    let outputs = bench.pass(9_000);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Endpoint(0, reconnect::Output::Probe))));
+    bench.probed(Look::Greeting(Err(GreetingError::Silent)));
+    assert_eq!(bench.state(0), State::Refused(Refusal::NoAnswer));
+}
+
+#[test]
+fn a_server_that_stopped_accepting_keeps_its_name_when_its_backlog_is_full() {
+    let mut bench = bench("tcp://127.0.0.1:35453");
+    bench.play(MUTE);
+    bench.probed(Look::Obstacle(Obstacle::NoAnswer));
+    assert_eq!(bench.state(0), State::Refused(Refusal::NoAnswer));
 }
 
 #[test]
