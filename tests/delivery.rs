@@ -470,3 +470,19 @@ fn two_actions_share_one_deadline_at_the_stop() {
     assert!(ended < Duration::from_millis(3800), "{ended:?}");
     drop(peers);
 }
+
+#[test]
+fn a_subscriber_that_reads_slowly_is_not_cut_off_for_one_beside_it_that_stands_still() {
+    const COUNT: usize = 60_000;
+    // Its backlog in the kernel takes longer to read than the one beside it is waited for.
+    let mut daemon = publisher(r#"sendtimeout="1000""#);
+    let slow = subscriber(&daemon);
+    let still = subscriber(&daemon);
+    let reader = count_in_order(slow, COUNT, Some((200, Duration::from_millis(40))));
+    daemon.feed(COUNT, 200);
+    reader.join().unwrap();
+    let log = support::daemon::read(&daemon.file("rsyslogd.log"));
+    assert_eq!(log.matches("was cut off").count(), 1, "{log}");
+    drop(still);
+    daemon.stop();
+}

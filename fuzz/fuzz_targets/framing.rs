@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rsyslog_zmq::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
 use rsyslog_zmq::transport::socket::socket_type::SocketType;
+use rsyslog_zmq::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
 
 fuzz_target!(|data: (u8, u8, Vec<u8>)| {
     let socket_type = [

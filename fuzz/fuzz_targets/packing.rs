@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use rsyslog_zmq::sys::blocks::Arena;
+use rsyslog_zmq::transport::socket::socket_type::SocketType;
 use rsyslog_zmq::transport::wire::framing::{Framing, TopicFrame, TopicPrefix};
 use rsyslog_zmq::transport::wire::packing::{pack, unpack};
-use rsyslog_zmq::transport::socket::socket_type::SocketType;
 
 fuzz_target!(|data: &[u8]| {
     if let Some(records) = unpack(data) {

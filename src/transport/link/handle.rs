@@ -15,6 +15,9 @@ use crate::curve::keys::PublicKey;
 use crate::sys::descriptors::{Connection, PeerAddress};
 use crate::sys::zmq::{Message, Socket};
 
+/// What a peer had taken earlier, where that is known.
+type Marked = Option<u64>;
+
 /// A watched socket. Dropping it ends the watch; the socket has to be there still, see [`Link::detach`].
 #[derive(Debug)]
 pub struct Link {
@@ -111,10 +114,27 @@ impl Link {
         true
     }
 
-    /// Cuts off every peer with unsent bytes and returns their addresses. Call it only after a time without progress: a peer
-    /// that keeps up has none by then.
+    /// Notes how much each peer with unsent bytes has taken, for [`Link::cut_off_stuck`].
+    pub fn mark_progress(&self) {
+        let mut state = self.watched.lock();
+        for (descriptor, connection) in &mut state.table.connections {
+            let found = connection.address.and_then(|address| Connection::find(*descriptor, address));
+            connection.marked =
+                found.filter(|found| found.unsent_bytes() > 0).and_then(|found| found.acknowledged_bytes());
+        }
+    }
+
+    /// Cuts off the peers with unsent bytes that have taken nothing since [`Link::mark_progress`], and returns their addresses.
+    /// Where all of them move, slowly, it cuts them all off. Call it only after a time without progress: a peer that keeps up
+    /// has no unsent bytes by then.
     pub fn cut_off_stuck(&self) -> Vec<PeerAddress> {
-        self.cut_off_full(|_| true)
+        let stands_still = |connection: &Marked, found: &Connection| match (connection, found.acknowledged_bytes()) {
+            (Some(before), Some(now)) => now <= *before,
+            // Over a Unix socket nothing is known.
+            _ => true,
+        };
+        let cut = self.cut_off_full(|_, marked, found| stands_still(&marked, found));
+        if cut.is_empty() { self.cut_off_full(|_, _, _| true) } else { cut }
     }
 
     /// The same for peers that were cut off lately and have come back, at once.
@@ -122,19 +142,20 @@ impl Link {
         if self.watched.lock().probation.is_empty() {
             return Vec::new();
         }
-        self.cut_off_full(|is_on_probation| is_on_probation)
+        self.cut_off_full(|is_on_probation, _, _| is_on_probation)
     }
 
-    fn cut_off_full(&self, is_meant: impl Fn(bool) -> bool) -> Vec<PeerAddress> {
+    fn cut_off_full(&self, is_meant: impl Fn(bool, Marked, &Connection) -> bool) -> Vec<PeerAddress> {
         let mut state = self.watched.lock();
         self.watched.catch_up(&mut state);
         let state = &mut *state;
         let now = Instant::now();
         let mut cut = Vec::new();
         for (descriptor, connection) in &mut state.table.connections {
-            let is_meant = connection.ending != Ending::Done && is_meant(connection.is_on_probation);
-            let Some(address) = connection.address.filter(|_| is_meant) else { continue };
-            let found = Connection::find(*descriptor, address).filter(|found| found.unsent_bytes() > 0);
+            let Some(address) = connection.address.filter(|_| connection.ending != Ending::Done) else { continue };
+            let found = Connection::find(*descriptor, address).filter(|found| {
+                found.unsent_bytes() > 0 && is_meant(connection.is_on_probation, connection.marked, found)
+            });
             if let Some(found) = found {
                 found.cut_off();
                 connection.ending = Ending::Done;

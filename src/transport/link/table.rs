@@ -58,6 +58,8 @@ pub(super) struct Connection {
     pub(super) owner: Owner,
     pub(super) is_on_probation: bool,
     pub(super) ending: Ending,
+    /// What its peer had taken at [`super::handle::Link::mark_progress`], where that is known.
+    pub(super) marked: Option<u64>,
     /// The last look found nobody at its descriptor.
     is_missing: bool,
 }
@@ -219,6 +221,7 @@ impl Table {
             owner: Owner::default(),
             is_on_probation: false,
             ending: Ending::No,
+            marked: None,
             is_missing: false,
         };
         self.connections.insert(descriptor, connection);

@@ -23,15 +23,23 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// How long a frame has waited for room without any progress.
 struct Waiting {
     since: Instant,
+    /// What each subscriber has taken was noted.
+    is_marked: bool,
 }
 
 impl Waiting {
     fn begin() -> Self {
-        Self { since: Instant::now() }
+        Self { since: Instant::now(), is_marked: false }
     }
 
     fn restart(&mut self) {
-        self.since = Instant::now();
+        *self = Self::begin();
+    }
+
+    /// Once, in the middle of the timeout.
+    fn is_time_to_mark(&mut self, timeout: Option<Duration>) -> bool {
+        let is_time = timeout.is_some_and(|timeout| self.since.elapsed() * 2 >= timeout);
+        is_time && !std::mem::replace(&mut self.is_marked, true)
     }
 
     fn is_over(&self, timeout: Option<Duration>) -> bool {
@@ -292,6 +300,9 @@ impl EventLoop {
                     }
                     if sender.feed.deadline().is_some_and(|at| at <= Instant::now()) {
                         return Outcome::TooLate;
+                    }
+                    if self.is_publisher && waiting.is_time_to_mark(sender.settings.send_timeout) {
+                        sender.socket.open().into_iter().for_each(|open| open.link.mark_progress());
                     }
                     if self.is_publisher && waiting.is_over(sender.settings.send_timeout) {
                         if let Some(open) = sender.socket.open() {
