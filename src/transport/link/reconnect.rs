@@ -6,6 +6,8 @@
 //! says so at once. After a refused handshake or an error in the protocol it never does (session_base.cpp `engine_error` of
 //! 4.3.4), so then the socket's owner is told to disconnect and connect, with pauses that double.
 
+mod diagnosis;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +17,7 @@ use super::state::{Refusal, State};
 use super::target::Target;
 use super::{LinkEvent, Timing};
 use crate::transport::address::endpoint::{Address, Host};
-use crate::transport::address::greeting::GreetingError;
-use crate::transport::address::reachability::{Look, Obstacle};
+use crate::transport::address::reachability::Obstacle;
 
 /// The first and the longest pause before connecting again.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +34,6 @@ const LIBZMQ_REPORTS_WITHIN: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(10);
 /// A step of the clock by more than this was a pause of the whole process, after which libzmq gets its time once more.
 const LATE: Duration = Duration::from_millis(50);
-/// A handshake that breaks off is reported when there has been no connection for so long.
-const SETTLING: Duration = Duration::from_secs(3);
 /// A connection that lasted for so long was a good one: the pauses start anew.
 const LASTING: Duration = Duration::from_secs(10);
 /// A publisher that is restarted breaks off one handshake; one that does it again has a reason.
@@ -72,7 +71,7 @@ enum Phase {
     Ready { descriptor: i32, since: Instant },
 }
 
-/// See the head of this file.
+/// One endpoint that the socket connects to.
 #[derive(Debug)]
 pub struct RemoteEndpoint {
     number: usize,
@@ -301,57 +300,6 @@ impl RemoteEndpoint {
         }
     }
 
-    /// The answer to [`Output::Probe`].
-    pub fn probed(&mut self, answer: &Look, now: Instant, outputs: &mut Vec<Output>) {
-        self.is_probing = false;
-        let is_stale = std::mem::take(&mut self.is_probe_stale);
-        if self.is_ready() {
-            return;
-        }
-        if is_stale {
-            self.probe_at.get_or_insert(now);
-            return;
-        }
-        self.probe_at = Some(now + self.timing.probe_every);
-        if matches!(answer, Look::Obstacle(_)) {
-            (self.break_offs, self.was_ended_here) = (0, false);
-        }
-        let is_broken_off = self.break_offs >= BREAK_OFFS;
-        let ours = if self.uses_curve { "CURVE" } else { "NULL" };
-        let state = match answer {
-            // A server that accepts nothing any more has filled its backlog.
-            Look::Obstacle(Obstacle::NoAnswer) if self.state == State::Refused(Refusal::NoAnswer) => self.state.clone(),
-            Look::Obstacle(obstacle) => State::Unreachable(Some(obstacle.clone())),
-            Look::Greeting(Err(GreetingError::NotZeroMq | GreetingError::TooOld)) => State::Refused(Refusal::NotOurs),
-            Look::Greeting(Err(GreetingError::Silent | GreetingError::Closed)) | Look::Nothing
-                if self.was_ended_here =>
-            {
-                State::Refused(Refusal::NotOurs)
-            }
-            Look::Greeting(Err(GreetingError::Silent)) => State::Refused(Refusal::NoAnswer),
-            Look::Greeting(Ok(greeting)) if greeting.mechanism != ours => State::Refused(Refusal::Mechanism),
-            // Something else is there now: what broke off before says nothing about it.
-            Look::Greeting(Ok(_)) if self.state.is_about_another_server() => {
-                (self.break_offs, self.was_ended_here) = (0, false);
-                self.reconnect_at = self.reconnect_at.map(|_| now);
-                if self.is_in_doubt {
-                    self.give_up_session(outputs);
-                }
-                State::Connecting
-            }
-            // It speaks ZeroMQ, and hung up on us all the same.
-            Look::Greeting(Ok(_)) if is_broken_off && self.is_curve_client && !self.was_ended_here => {
-                State::Refused(Refusal::ServerKey)
-            }
-            Look::Greeting(Err(GreetingError::Closed)) if is_broken_off => State::Refused(Refusal::Closed),
-            Look::Greeting(Ok(_) | Err(_)) if is_broken_off => State::Refused(Refusal::HungUp),
-            _ if matches!(self.state, State::Unreachable(_)) => State::Connecting,
-            _ => self.state.clone(),
-        };
-        self.change(state, outputs);
-        self.report(now, outputs);
-    }
-
     /// libzmq connects, or waits before it does.
     pub fn retried(&mut self, now: Instant) {
         self.is_in_doubt = false;
@@ -411,12 +359,6 @@ impl RemoteEndpoint {
                 self.probe(outputs);
             }
         }
-    }
-
-    fn refuse(&mut self, refusal: Refusal, now: Instant, outputs: &mut Vec<Output>) {
-        self.probe_at = Some(now + self.timing.probe_every);
-        self.change(State::Refused(refusal), outputs);
-        self.report(now, outputs);
     }
 
     /// Its connection ended.
@@ -503,43 +445,10 @@ impl RemoteEndpoint {
         self.report(now, outputs);
     }
 
-    /// When the present state is told; `None` where there is nothing to tell, or it has been told.
-    fn report_at(&self) -> Option<Instant> {
-        let at = match self.state {
-            // A peer that is being restarted breaks handshakes off too.
-            State::Refused(Refusal::HungUp | Refusal::ServerKey | Refusal::Closed) => self.away_since + SETTLING,
-            State::Refused(_) | State::Unreachable(Some(Obstacle::Here(_))) => self.away_since,
-            State::Unreachable(_) => self.away_since + self.timing.report_after,
-            _ => return None,
-        };
-        (!self.is_ready() && !self.told.contains(&self.state)).then_some(at)
-    }
-
-    /// Tells that there is no connection: a refusal or a fault of this host's at once, anything else when there has been none for long enough.
-    fn report(&mut self, now: Instant, outputs: &mut Vec<Output>) {
-        if self.report_at().is_none_or(|at| at > now) {
-            return;
-        }
-        let since = now.saturating_duration_since(self.away_since);
-        self.told.push(self.state.clone());
-        outputs.push(Output::Tell(LinkEvent::Away { name: Arc::clone(&self.name), state: self.state.clone(), since }));
-    }
-
     /// When something is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         let waits = if self.is_ready() { [None; 2] } else { [self.resolve_at, self.probe_at] };
         [self.reconnect_at, self.silent_at, self.report_at()].into_iter().chain(waits).flatten().min()
-    }
-
-    fn change(&mut self, state: State, outputs: &mut Vec<Output>) {
-        if self.state != state {
-            self.state = state.clone();
-            outputs.push(Output::Tell(LinkEvent::Changed {
-                endpoint: self.number,
-                name: Arc::clone(&self.name),
-                state,
-            }));
-        }
     }
 }
